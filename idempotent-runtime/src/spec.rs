@@ -1,0 +1,164 @@
+//! What one annotated handler asks for.
+//!
+//! A [`Spec`] is made by `#[idempotent(…)]` as a `const`, so that an expansion shows every choice by its name.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use bytes::Bytes;
+
+use crate::key::RequestId;
+use crate::reply::Reply;
+
+/// What one annotated handler asks for; made by `#[idempotent(…)]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    pub(crate) name: &'static str,
+    pub(crate) cache: Option<Duration>,
+    pub(crate) lock: Option<Duration>,
+    pub(crate) key: Option<Key>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) keep: Option<Keep>,
+    pub(crate) changed: Changed,
+    pub(crate) outage: Option<Outage>,
+}
+
+impl Spec {
+    /// A handler of this name that asks for nothing yet.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, cache: None, lock: None, key: None, wait: None, keep: None, changed: Changed::Run, outage: None }
+    }
+
+    /// How long a reply may be replayed, in milliseconds.
+    #[must_use]
+    pub const fn cache(mut self, millis: u64) -> Self {
+        self.cache = Some(Duration::from_millis(millis));
+        self
+    }
+
+    /// The lease of the handler's lock, in milliseconds.
+    #[must_use]
+    pub const fn lock(mut self, millis: u64) -> Self {
+        self.lock = Some(Duration::from_millis(millis));
+        self
+    }
+
+    /// What makes two requests the same.
+    #[must_use]
+    pub const fn key(mut self, key: Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// How long a duplicate waits for the first one, in milliseconds; 0 means not at all.
+    #[must_use]
+    pub const fn wait(mut self, millis: u64) -> Self {
+        self.wait = Some(Duration::from_millis(millis));
+        self
+    }
+
+    /// Which replies are kept.
+    #[must_use]
+    pub const fn keep(mut self, keep: Keep) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+
+    /// What a retry gets after one of the rows was changed by another.
+    #[must_use]
+    pub const fn changed(mut self, changed: Changed) -> Self {
+        self.changed = changed;
+        self
+    }
+
+    /// What happens when the store is away.
+    #[must_use]
+    pub const fn outage(mut self, outage: Outage) -> Self {
+        self.outage = Some(outage);
+        self
+    }
+}
+
+/// What makes two requests "the same".
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub enum Key {
+    /// These parts of the request, all of them equal.
+    Dimensions(&'static [Dimension]),
+    /// The client's own key in this header, by the rules of the Idempotency-Key draft.
+    Header(&'static str),
+    /// Whatever this function says.
+    Function(KeyFunction),
+}
+
+/// A function of the application's that makes the request id from the request and its raw body.
+pub type KeyFunction = fn(&HttpRequest, &Bytes) -> Result<RequestId, actix_web::Error>;
+
+/// One part of a request that can be part of its id.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    /// The pattern of the matched route, as in `/users/{id}`.
+    Endpoint,
+    /// The method.
+    Method,
+    /// The host that the client asked for.
+    Host,
+    /// The path as the client wrote it.
+    Path,
+    /// The query string as the client wrote it.
+    Query,
+    /// The raw body; of a multipart body everything but its boundary.
+    Body,
+    /// All values of these headers.
+    Headers(&'static [&'static str]),
+    /// The `Content-Type`; of a multipart body without its boundary.
+    ContentType,
+    /// The length of the body in bytes.
+    ContentLength,
+    /// The `Accept` header.
+    Accept,
+    /// What actix-session holds for this client.
+    Session,
+    /// The client's address.
+    RemoteAddress,
+    /// Who asks, see [`Builder::principal`](crate::Builder::principal).
+    Principal,
+    /// On `cache`: the principal is *not* part of the id, so that all users share one reply.
+    Shared,
+}
+
+/// Which replies are kept.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub enum Keep {
+    /// Every final status but 206, 304, 401, 403, 408, 409, 423, 425, 429 and 5xx.
+    Final,
+    /// 2xx only.
+    Success,
+    /// Every reply, even an error's, and one that sets cookies (it is replayed without them).
+    All,
+    /// Those that this function accepts (one that sets cookies is replayed without them).
+    Function(fn(&Reply) -> bool),
+}
+
+/// What a retry gets after one of the rows that the first run changed was changed by another.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The handler runs again.
+    Run,
+    /// 409 until the record's own end.
+    Reject,
+}
+
+/// What happens to a request when the store does not answer.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// 503 with `Retry-After`.
+    Reject,
+    /// The handler runs unprotected; its reply is not kept.
+    Run,
+}

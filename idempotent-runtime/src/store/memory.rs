@@ -1,0 +1,3 @@
+/// The store of a single process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {}
