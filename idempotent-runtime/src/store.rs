@@ -17,8 +17,12 @@ use crate::key::{Fingerprint, RequestId};
 use crate::reply::Reply;
 use crate::spec::Changed;
 
+mod envelope;
 mod memory;
+#[cfg(any(test, feature = "store-suite"))]
+pub mod suite;
 
+pub use envelope::{EnvelopeError, MAX_ENVELOPE};
 pub use memory::MemoryStore;
 
 /// What the methods of a [`Store`] return.
@@ -109,7 +113,8 @@ pub enum Looked {
         fingerprint: Option<Fingerprint>,
     },
     /// A record was ended by this tag, and the caller asked not to run again ([`Changed::Reject`]).
-    Changed(Tag),
+    /// The fingerprint is that of the record.
+    Changed(Tag, Option<Fingerprint>),
 }
 
 /// Why there was no record to replay.
@@ -155,24 +160,41 @@ pub struct Stamped {
     pub versions: Vec<(Option<Version>, Option<Version>)>,
 }
 
+impl fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
 /// Where records, tags, claims and locks live.
 ///
 /// Every method is atomic: no other call on the same names is seen half done. Times are measured by the store, on a
-/// clock that does not jump. Dropping a returned future may leave the call done or not done, never half done; a claim
+/// clock that does not jump. What has run out (a record, a tag, the lease of a claim or of a lock) is as if it were
+/// not there, from that moment on and for every method, removed or not. Claims and locks are different things: those
+/// of one name do not know of each other. Dropping a returned future may leave the call done or not done, never half done; a claim
 /// or lock that was set by a dropped call is ended by [`release`](Store::release) or [`unlock`](Store::unlock) with
 /// the same token, which the caller then makes.
 pub trait Store: Send + Sync + 'static {
     /// Looks for a valid record under the claim's id and, if there is none and no other claim, sets the claim.
     ///
     /// A record is valid if it has not expired, its epoch is the store's, and *every* tag of it is present with the
-    /// same version. A missing tag is a miss, never valid and never an error. A void record is removed, unless
-    /// `changed` is [`Changed::Reject`]: then it stays until its own end and the answer is [`Looked::Changed`].
-    /// Repeated with the token of the claim that is set, it answers [`Looked::Claimed`] again.
+    /// same version. A missing tag is a miss, never valid and never an error. The record comes first: it is the
+    /// answer even while a claim is set. A void record is removed, unless `changed` is [`Changed::Reject`] and a tag
+    /// made it void: then it stays until its own end and the answer is [`Looked::Changed`]. One from another epoch is
+    /// removed in either case, as nobody can say any more whether its rows were changed.
+    /// Repeated with the token of the claim that is set, it answers [`Looked::Claimed`] again (with whatever reason)
+    /// and gives the claim its lease anew.
     fn look<'a>(&'a self, claim: &'a Claim, changed: Changed) -> StoreFuture<'a, Looked>;
 
-    /// Ends the claim and puts the record under its id for `life`, if the claim is still this execution's; else does
-    /// nothing and answers `false`. Those who wait in [`ended`](Store::ended) are woken either way.
-    fn keep<'a>(&'a self, claim: &'a Claim, record: Record, life: Duration) -> StoreFuture<'a, bool>;
+    /// Ends the claim and puts the record under its id for `life`, if the claim is still this execution's; else keeps
+    /// nothing and answers `false`. The same answer says that the record is too large for the store. From then on those of its tags that are present live at least as long as it does:
+    /// they were stamped earlier, and a record without its tags is void. Those who wait in [`ended`](Store::ended) are woken either way.
+    fn keep<'a>(
+        &'a self,
+        claim: &'a Claim,
+        record: Record,
+        life: Duration,
+    ) -> StoreFuture<'a, bool>;
 
     /// Ends the claim if it is this execution's, and wakes those who wait for it. Otherwise does nothing.
     fn release<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, ()>;
@@ -181,12 +203,19 @@ pub trait Store: Send + Sync + 'static {
     fn renew<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, bool>;
 
     /// Returns when the claim of `execution` on `id` has ended (kept, released or run out), or after `wait`.
-    /// `true`: it has ended. Wakes by event, not by polling alone.
-    fn ended<'a>(&'a self, id: &'a RequestId, execution: ExecutionId, wait: Duration) -> StoreFuture<'a, bool>;
+    /// `true`: it has ended, or there never was one. Wakes by event, not by polling alone. A renewed claim has not
+    /// ended when its first lease has.
+    fn ended<'a>(
+        &'a self,
+        id: &'a RequestId,
+        execution: ExecutionId,
+        wait: Duration,
+    ) -> StoreFuture<'a, bool>;
 
     /// Takes the lock, waiting up to `wait` for those before it, first come, first served within a process.
-    /// `false`: not within that time. Repeated with the token that holds it, it answers `true` at once. A dropped
-    /// call leaves no place in the queue behind.
+    /// `false`: not within that time; with a `wait` of zero, at once. Repeated with the token that holds it, it
+    /// answers `true` at once and gives the lock its lease anew. When the holder's lease runs out, the next one gets
+    /// the lock. A dropped call leaves no place in the queue behind.
     fn lock<'a>(&'a self, lock: &'a Claim, wait: Duration) -> StoreFuture<'a, bool>;
 
     /// Gives the lock its lease anew; `false` if it is not this execution's any more.
@@ -195,7 +224,8 @@ pub trait Store: Send + Sync + 'static {
     /// Frees the lock and wakes the next in the queue; `false` if it was not this execution's any more.
     fn unlock<'a>(&'a self, lock: &'a Claim) -> StoreFuture<'a, bool>;
 
-    /// Gives tags new versions. Blocking: it is called from whatever thread a transaction commits on, a runtime's
+    /// Gives tags new versions, which never were any tag's before, even if the same stamp is delivered twice.
+    /// Blocking: it is called from whatever thread a transaction commits on, a runtime's
     /// worker among them, so it must neither need that runtime nor take longer than the store's deadline.
     ///
     /// # Errors
@@ -203,9 +233,68 @@ pub trait Store: Send + Sync + 'static {
     /// If it is not sure that every tag was stamped.
     fn stamp(&self, stamp: &Stamp<'_>) -> Result<Stamped, StoreError>;
 
-    /// Removes the record under this id, if there is one. Claims stay.
+    /// Removes the record under this id, void or not; `false` if there is none. Claims stay.
     fn forget<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, bool>;
 
-    /// Removes all records, tags, claims and locks whose names begin with this prefix. For tests.
+    /// Removes all records, tags, claims and locks whose names begin with this prefix, which means nothing but
+    /// itself. Those who wait for such a claim are woken; those who wait for such a lock get it in their turn. For
+    /// tests.
     fn clear<'a>(&'a self, prefix: &'a str) -> StoreFuture<'a, ()>;
+}
+
+/// A store that several applications of one process share.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn look<'a>(&'a self, claim: &'a Claim, changed: Changed) -> StoreFuture<'a, Looked> {
+        (**self).look(claim, changed)
+    }
+
+    fn keep<'a>(
+        &'a self,
+        claim: &'a Claim,
+        record: Record,
+        life: Duration,
+    ) -> StoreFuture<'a, bool> {
+        (**self).keep(claim, record, life)
+    }
+
+    fn release<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, ()> {
+        (**self).release(claim)
+    }
+
+    fn renew<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, bool> {
+        (**self).renew(claim)
+    }
+
+    fn ended<'a>(
+        &'a self,
+        id: &'a RequestId,
+        execution: ExecutionId,
+        wait: Duration,
+    ) -> StoreFuture<'a, bool> {
+        (**self).ended(id, execution, wait)
+    }
+
+    fn lock<'a>(&'a self, lock: &'a Claim, wait: Duration) -> StoreFuture<'a, bool> {
+        (**self).lock(lock, wait)
+    }
+
+    fn renew_lock<'a>(&'a self, lock: &'a Claim) -> StoreFuture<'a, bool> {
+        (**self).renew_lock(lock)
+    }
+
+    fn unlock<'a>(&'a self, lock: &'a Claim) -> StoreFuture<'a, bool> {
+        (**self).unlock(lock)
+    }
+
+    fn stamp(&self, stamp: &Stamp<'_>) -> Result<Stamped, StoreError> {
+        (**self).stamp(stamp)
+    }
+
+    fn forget<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, bool> {
+        (**self).forget(id)
+    }
+
+    fn clear<'a>(&'a self, prefix: &'a str) -> StoreFuture<'a, ()> {
+        (**self).clear(prefix)
+    }
 }

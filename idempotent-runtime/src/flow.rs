@@ -1,0 +1,444 @@
+//! The state machine of a request: look, claim, wait, run, keep, release.
+//!
+//! # States
+//!
+//! ```text
+//!          ┌────────────── the one it followed left no reply ──────────────┐
+//!          ▼                                                               │
+//! lock → look ─ Hit ──────────────────────────────→ replay                 │
+//!          │ ─ Busy ──→ follow (in this process) or wait (in another) ─────┤
+//!          │                 └─ its reply ────────→ replay                 │
+//!          │                 └─ `wait` is over ───→ 409                    │
+//!          │ ─ Claimed → run → stamp … → keep ────→ reply                  │
+//!          │               └─ not kept: release ──→ reply                  │
+//!          │ ─ store away → 503, or run unprotected                        │
+//! ```
+//!
+//! # Interleavings
+//!
+//! * Cancelled before the run: the [`Hold`] was made before the lock or the claim was asked for and ends both.
+//! * Cancelled while it runs: the run is detached and goes on; see [`Hold`] for closures that outlive even that.
+//! * Two look at once: the store sets one claim. The loser may hear of it before the winner is registered here, so it
+//!   waits for whichever comes first: the winner's registration, or the end of the claim.
+//! * The claim runs out while the handler runs: another may run; `keep` compares the token and keeps nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::execution::{Execution, Unkept};
+use crate::hold::Hold;
+use crate::keeper::Keeper;
+use crate::key::{Fingerprint, Identified, RequestId, Rules};
+use crate::names::Names;
+use crate::owed::Owed;
+use crate::reply::Reply;
+use crate::running::{Running, Ticket};
+use crate::settings::Settings;
+use crate::spec::{Keep, Outage, Spec};
+use crate::store::{Claim, Looked, Miss, Record, Store, StoreError, Tag};
+use crate::sync::{Count, after};
+
+/// What all requests of one application share.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) rules: Rules,
+    pub(crate) settings: Settings,
+    /// The application's name as the first part of every tag.
+    pub(crate) prefix: String,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) running: Arc<Running>,
+    /// The runs under way, and what outlives them.
+    pub(crate) runs: Arc<Count>,
+    pub(crate) owed: Arc<Owed>,
+    pub(crate) names: Names,
+    /// The server is about to stop: nothing new is begun.
+    pub(crate) stopping: AtomicBool,
+}
+
+/// One request, before it is known whether its handler will run.
+pub(crate) struct Asked<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) identified: &'a Identified,
+    pub(crate) execution: &'a Arc<Execution>,
+}
+
+/// What a request gets.
+pub(crate) enum Entry {
+    /// A reply from an earlier run, or from the one that has just ended.
+    Replay(Replay),
+    /// An error, before the handler ran.
+    Refused(Refusal),
+    /// The handler must run.
+    Run(Run),
+}
+
+/// A reply that is sent again.
+pub(crate) enum Replay {
+    /// From the store, for so long.
+    Kept(Arc<Record>, Duration),
+    /// Of the execution that this request waited for.
+    Followed(Arc<Reply>),
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The first one is still running.
+    InProgress,
+    /// The same key came with another payload.
+    OtherPayload,
+    /// One of the rows was changed by another, and the handler asked for `changed = "reject"`.
+    Changed(Tag),
+    /// The store does not answer.
+    StoreAway,
+    /// The server is about to stop.
+    Stopping,
+}
+
+/// Why a handler runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It keeps no replies.
+    Uncached,
+    /// There was no record.
+    Miss(Miss),
+    /// The store did not answer, or what it says cannot be trusted now.
+    Unprotected,
+}
+
+/// A handler's run, from the claim to the keeping.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) why: Why,
+    engine: Arc<Engine>,
+    keep: Option<(Duration, Keep)>,
+    id: RequestId,
+    fingerprint: Option<Fingerprint>,
+    execution: Arc<Execution>,
+    hold: Arc<Hold>,
+    ticket: Option<Ticket>,
+}
+
+impl Engine {
+    /// A new execution for a handler.
+    pub(crate) fn execution(&self, spec: &Spec) -> Arc<Execution> {
+        let life = spec
+            .cache
+            .unwrap_or_default()
+            .saturating_add(self.settings.claim_cap);
+        Execution::new(
+            life,
+            self.outage(spec) == Outage::Reject,
+            self.settings.rows,
+        )
+    }
+
+    fn outage(&self, spec: &Spec) -> Outage {
+        spec.outage.unwrap_or(self.settings.outage)
+    }
+
+    /// Takes the lock, looks, and waits: everything up to the handler's run.
+    ///
+    /// # Cancellation
+    ///
+    /// A dropped call leaves no lock and no claim behind.
+    pub(crate) async fn enter(self: &Arc<Self>, asked: Asked<'_>) -> Entry {
+        if self.stopping.load(Ordering::Acquire) {
+            return Entry::Refused(Refusal::Stopping);
+        }
+        let wait = asked.spec.wait.unwrap_or(self.settings.wait);
+        let deadline = after(Instant::now(), wait);
+        if self
+            .running
+            .follow(&asked.identified.id)
+            .is_some_and(|one| asked.differs(one.fingerprint))
+        {
+            // Another payload comes before the lock, too.
+            return Entry::Refused(Refusal::OtherPayload);
+        }
+        let mut hold = Hold::new(&self.keeper);
+        match self.lock(&asked, &mut hold, deadline).await {
+            Ok(true) => {}
+            Ok(false) => return Entry::Refused(Refusal::InProgress),
+            Err(error) => return self.away(&asked, hold, &error),
+        }
+        if asked.spec.cache.is_none() {
+            return self.run(&asked, hold, Why::Uncached);
+        }
+        loop {
+            match self.attempt(&asked, &mut hold, deadline).await {
+                Ok(Attempt::Again) => {}
+                Ok(Attempt::Owing) => {
+                    return self.away(
+                        &asked,
+                        hold,
+                        &StoreError::new("changed rows are yet to be announced"),
+                    );
+                }
+                Ok(Attempt::Replay(replay)) => return Entry::Replay(replay),
+                Ok(Attempt::Refused(refusal)) => return Entry::Refused(refusal),
+                Ok(Attempt::Claimed(miss)) => return self.run(&asked, hold, Why::Miss(miss)),
+                Err(error) => return self.away(&asked, hold, &error),
+            }
+        }
+    }
+
+    async fn lock(
+        &self,
+        asked: &Asked<'_>,
+        hold: &mut Hold,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let Some(lease) = asked.spec.lock else {
+            return Ok(true);
+        };
+        let lock = asked.claim(lease);
+        hold.will_lock(&lock);
+        let locked = self
+            .store
+            .lock(&lock, deadline.saturating_duration_since(Instant::now()))
+            .await?;
+        if locked {
+            hold.keep_lock_alive();
+        } else {
+            hold.no_lock();
+        }
+        Ok(locked)
+    }
+
+    /// One look, and the wait for the one that is under way.
+    async fn attempt(
+        &self,
+        asked: &Asked<'_>,
+        hold: &mut Hold,
+        deadline: Instant,
+    ) -> Result<Attempt, StoreError> {
+        let id = &asked.identified.id;
+        if let Some(follower) = self.running.follow(id) {
+            if let Some(refusal) = asked.refusal(follower.fingerprint, deadline) {
+                return Ok(Attempt::Refused(refusal));
+            }
+            return Ok(match timeout_at(deadline, follower.reply()).await {
+                Ok(Some(reply)) => Attempt::Replay(Replay::Followed(reply)),
+                Ok(None) => Attempt::Again,
+                Err(_) => Attempt::Refused(Refusal::InProgress),
+            });
+        }
+        let claim = asked.claim(self.settings.claim_lease);
+        hold.will_claim(&claim);
+        let looked = self.store.look(&claim, asked.spec.changed).await?;
+        if !matches!(looked, Looked::Claimed(_)) {
+            hold.no_claim();
+        }
+        Ok(match looked {
+            Looked::Claimed(miss) => Attempt::Claimed(miss),
+            Looked::Changed(_, theirs) if asked.differs(theirs) => {
+                Attempt::Refused(Refusal::OtherPayload)
+            }
+            Looked::Changed(tag, _) => Attempt::Refused(Refusal::Changed(tag)),
+            // Asked after the look: what was owed by then may be what ended the record.
+            Looked::Hit(..) if self.owed.any() => Attempt::Owing,
+            Looked::Hit(record, _) if asked.differs(record.fingerprint) => {
+                Attempt::Refused(Refusal::OtherPayload)
+            }
+            Looked::Hit(record, ttl) => Attempt::Replay(Replay::Kept(record, ttl)),
+            Looked::Busy {
+                execution,
+                fingerprint,
+            } => {
+                if let Some(refusal) = asked.refusal(fingerprint, deadline) {
+                    return Ok(Attempt::Refused(refusal));
+                }
+                self.until_over(id, execution, deadline).await?
+            }
+        })
+    }
+
+    /// Waits until the execution has ended, or has been registered in this process.
+    async fn until_over(
+        &self,
+        id: &RequestId,
+        execution: crate::store::ExecutionId,
+        deadline: Instant,
+    ) -> Result<Attempt, StoreError> {
+        let ended = self.store.ended(
+            id,
+            execution,
+            deadline.saturating_duration_since(Instant::now()),
+        );
+        tokio::pin!(ended);
+        loop {
+            let arrival = self.running.arrival();
+            tokio::pin!(arrival);
+            arrival.as_mut().enable();
+            if self.running.follow(id).is_some() {
+                return Ok(Attempt::Again);
+            }
+            tokio::select! {
+                () = arrival => {}
+                ended = &mut ended => return Ok(match ended? {
+                    true => Attempt::Again,
+                    false => Attempt::Refused(Refusal::InProgress),
+                }),
+            }
+        }
+    }
+
+    fn away(self: &Arc<Self>, asked: &Asked<'_>, hold: Hold, error: &StoreError) -> Entry {
+        tracing::error!(%error, handler = asked.spec.name, "the store does not answer");
+        match self.outage(asked.spec) {
+            Outage::Reject => Entry::Refused(Refusal::StoreAway),
+            Outage::Run => self.run(asked, hold, Why::Unprotected),
+        }
+    }
+
+    fn run(self: &Arc<Self>, asked: &Asked<'_>, mut hold: Hold, why: Why) -> Entry {
+        let Identified { id, fingerprint } = asked.identified;
+        let claimed = matches!(why, Why::Miss(_));
+        let ticket = claimed.then(|| self.running.lead(id, *fingerprint, asked.execution));
+        if claimed {
+            hold.keep_claim_alive(self.settings.claim_cap);
+        }
+        hold.runs(self.runs.one());
+        let hold = Arc::new(hold);
+        asked.execution.set_hold(&hold);
+        let keep = asked.spec.keep.unwrap_or(Keep::Final);
+        Entry::Run(Run {
+            why,
+            engine: Arc::clone(self),
+            keep: asked
+                .spec
+                .cache
+                .filter(|_| claimed)
+                .map(|life| (life, keep)),
+            id: id.clone(),
+            fingerprint: *fingerprint,
+            execution: Arc::clone(asked.execution),
+            hold,
+            ticket,
+        })
+    }
+}
+
+impl Asked<'_> {
+    fn claim(&self, lease: Duration) -> Claim {
+        let Identified { id, fingerprint } = self.identified;
+        Claim {
+            id: id.clone(),
+            execution: self.execution.id,
+            fingerprint: *fingerprint,
+            lease,
+        }
+    }
+
+    fn differs(&self, theirs: Option<Fingerprint>) -> bool {
+        matches!((theirs, self.identified.fingerprint), (Some(theirs), Some(ours)) if theirs != ours)
+    }
+
+    /// Another payload comes before "in progress".
+    fn refusal(&self, theirs: Option<Fingerprint>, deadline: Instant) -> Option<Refusal> {
+        if self.differs(theirs) {
+            return Some(Refusal::OtherPayload);
+        }
+        (deadline <= Instant::now()).then_some(Refusal::InProgress)
+    }
+}
+
+/// How one round of looking and waiting ended.
+enum Attempt {
+    Again,
+    /// There is a record, but this process owes stamps that may have ended it.
+    Owing,
+    Claimed(Miss),
+    Replay(Replay),
+    Refused(Refusal),
+}
+
+impl Run {
+    /// Whether its reply may be kept at all.
+    pub(crate) fn is_cached(&self) -> bool {
+        self.keep.is_some()
+    }
+
+    /// The handler has replied: keeps the reply if it may be kept, gives it to those who wait, and ends the claim.
+    pub(crate) async fn finish(mut self, reply: Reply) -> Result<Duration, Unkept> {
+        let Some((life, keep)) = self.keep else {
+            return Err(Unkept::StoreAway);
+        };
+        let reply = Arc::new(reply);
+        let kept = match kept_form(keep, &reply) {
+            Ok(form) => self.store(form, life).await,
+            Err(why) => Err(why),
+        };
+        let shared = match (&kept, reply.sets_cookie()) {
+            _ if is_of_its_headers(reply.status()) => None,
+            // What another one gets is what a replay would be.
+            (Ok(()), true) => Some(Arc::new(reply.without_cookies())),
+            (Err(_), true) => None,
+            (_, false) => Some(reply),
+        };
+        if let Some(ticket) = self.ticket.take() {
+            ticket.publish(shared);
+        }
+        kept.map(|()| life)
+    }
+
+    async fn store(&self, reply: Reply, life: Duration) -> Result<(), Unkept> {
+        // A closure of this execution that still runs may commit what no tag of the record says.
+        if Arc::strong_count(&self.hold) > 1 {
+            return Err(Unkept::StillRunning);
+        }
+        let (epoch, tags) = self.execution.seal(&self.id)?;
+        let record = Record {
+            execution: self.execution.id,
+            fingerprint: self.fingerprint,
+            epoch,
+            tags,
+            reply,
+        };
+        match self.hold.keep(&*self.engine.store, record, life).await {
+            // It was removed before it was there.
+            Ok(true) if self.execution.is_late() => {
+                let _ = self.engine.store.forget(&self.id).await;
+                Err(Unkept::StillRunning)
+            }
+            Ok(true) => Ok(()),
+            Ok(false) if self.hold.is_lost() => Err(Unkept::ClaimLost),
+            Ok(false) => Err(Unkept::Refused),
+            Err(error) => {
+                tracing::warn!(%error, id = self.id.as_str(), "a reply could not be kept");
+                Err(Unkept::StoreAway)
+            }
+        }
+    }
+}
+
+/// The reply as it is kept, or why it is not.
+fn kept_form(keep: Keep, reply: &Reply) -> Result<Reply, Unkept> {
+    let wanted = match keep {
+        Keep::Final => is_final(reply.status()),
+        Keep::Success => (200..300).contains(&reply.status()),
+        Keep::All => true,
+        Keep::Function(wants) => wants(reply),
+    };
+    match keep {
+        _ if !wanted || is_of_its_headers(reply.status()) => Err(Unkept::Policy),
+        Keep::Final | Keep::Success if reply.sets_cookie() => Err(Unkept::Cookie),
+        _ => Ok(reply.without_cookies()),
+    }
+}
+
+/// It answers headers (`Range`, `If-None-Match`, …) that are no part of the request id: it is nobody else's reply.
+fn is_of_its_headers(status: u16) -> bool {
+    matches!(status, 206 | 304)
+}
+
+/// 401 and 403 end when the client logs in, 408, 409, 423, 425 and 429 when it tries again later, and 5xx when the
+/// server is well again.
+fn is_final(status: u16) -> bool {
+    (200..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 409 | 423 | 425 | 429)
+}

@@ -1,0 +1,132 @@
+//! What an execution holds while any part of it runs: its claim and its lock.
+//!
+//! The detached task holds it, and so does every blocking closure and every connection of the execution. The last of
+//! them to end, by whatever way, frees what is still held: a closure that outlives its request (the client went away,
+//! the server shuts down) may still commit, and until then nobody else may begin.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::keeper::{Keeper, Kind};
+use crate::store::{Claim, Record, Store, StoreError};
+use crate::sync::Counted;
+
+/// The claim and the lock of one execution; freed on drop.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    keeper: Arc<Keeper>,
+    claim: Option<Claim>,
+    lock: Option<Claim>,
+    /// When the last of them was asked for.
+    asked: Instant,
+    ended: AtomicBool,
+    lost: Arc<AtomicBool>,
+    counted: Option<Counted>,
+}
+
+impl Hold {
+    /// Holds nothing yet. Made before a claim or a lock is asked for, so that one which a cancelled call has set all
+    /// the same is ended, too.
+    pub(crate) fn new(keeper: &Arc<Keeper>) -> Self {
+        Self {
+            keeper: Arc::clone(keeper),
+            claim: None,
+            lock: None,
+            asked: Instant::now(),
+            ended: AtomicBool::new(false),
+            lost: Arc::default(),
+            counted: None,
+        }
+    }
+
+    /// From now on this claim is ended on drop.
+    pub(crate) fn will_claim(&mut self, claim: &Claim) {
+        self.asked = Instant::now();
+        self.claim = Some(claim.clone());
+    }
+
+    /// Someone else has the claim, or there is a record: there is nothing to end.
+    pub(crate) fn no_claim(&mut self) {
+        self.claim = None;
+    }
+
+    /// From now on this lock is freed on drop.
+    pub(crate) fn will_lock(&mut self, lock: &Claim) {
+        self.lock = Some(lock.clone());
+    }
+
+    /// The handler runs from now on, and as long as anything of it holds this.
+    pub(crate) fn runs(&mut self, counted: Counted) {
+        self.counted = Some(counted);
+    }
+
+    /// The lock was not granted.
+    pub(crate) fn no_lock(&mut self) {
+        self.lock = None;
+    }
+
+    /// The claim's lease is renewed from now on, for at most `cap`.
+    pub(crate) fn keep_claim_alive(&self, cap: Duration) {
+        if let Some(claim) = &self.claim {
+            self.keeper
+                .watch(Kind::Claim, claim, self.asked, cap, &self.lost);
+        }
+    }
+
+    /// The lock's lease, which begins when the lock is given, is renewed from now on, for at most ten times its length or a minute.
+    pub(crate) fn keep_lock_alive(&self) {
+        if let Some(lock) = &self.lock {
+            let cap = lock.lease.saturating_mul(10).max(Duration::from_secs(60));
+            self.keeper
+                .watch(Kind::Lock, lock, Instant::now(), cap, &self.lost);
+        }
+    }
+
+    /// Whether a lease ran out while it was held.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Ends the claim by keeping a record; `false` if the claim was not this execution's any more.
+    pub(crate) async fn keep(
+        &self,
+        store: &dyn Store,
+        record: Record,
+        life: Duration,
+    ) -> Result<bool, StoreError> {
+        let Some(claim) = &self.claim else {
+            return Ok(false);
+        };
+        let kept = store.keep(claim, record, life).await?;
+        self.ended.store(true, Ordering::Release);
+        Ok(kept)
+    }
+
+    fn end(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            self.keeper.unwatch(Kind::Claim, &claim);
+            if !self.ended.load(Ordering::Acquire) {
+                self.keeper
+                    .finish(move |store| async move { store.release(&claim).await });
+            }
+        }
+        if let Some(lock) = self.lock.take() {
+            self.keeper.unwatch(Kind::Lock, &lock);
+            self.keeper.finish(move |store| async move {
+                if !store.unlock(&lock).await? {
+                    tracing::warn!(execution = %lock.execution, "the lock was not this execution's any more when it was freed");
+                }
+                Ok(())
+            });
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

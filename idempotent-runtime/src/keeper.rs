@@ -1,0 +1,228 @@
+//! A thread beside the workers: it renews leases and finishes what a dropped request began.
+//!
+//! A worker may be blocked by a synchronous query for longer than a lease, so renewal cannot be its work.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::store::{Claim, ExecutionId, Store, StoreError};
+use crate::sync::{after, lock};
+
+/// Which of an execution's two leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Claim,
+    Lock,
+}
+
+/// A lease that is renewed until it is unwatched, lost or capped.
+#[derive(Clone)]
+struct Lease {
+    claim: Claim,
+    due: Instant,
+    /// Until when it is surely held: a lease after the last renewal was *sent*.
+    held: Instant,
+    cap: Instant,
+    lost: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Leases {
+    all: HashMap<(ExecutionId, Kind), Lease>,
+    /// When the thread will look next; `None` while it sleeps without end.
+    next: Option<Instant>,
+}
+
+/// The thread, and the store that it works on.
+pub(crate) struct Keeper {
+    store: Arc<dyn Store>,
+    leases: Arc<Mutex<Leases>>,
+    sooner: Arc<Notify>,
+    runtime: Option<Runtime>,
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper")
+    }
+}
+
+impl Keeper {
+    /// Starts the thread.
+    pub(crate) fn start(store: Arc<dyn Store>) -> io::Result<Arc<Self>> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("idempotent-keeper")
+            .enable_all()
+            .build()?;
+        let leases = Arc::<Mutex<Leases>>::default();
+        let sooner = Arc::<Notify>::default();
+        runtime.spawn(renew_all(
+            Arc::clone(&store),
+            Arc::clone(&leases),
+            Arc::clone(&sooner),
+        ));
+        Ok(Arc::new(Self {
+            store,
+            leases,
+            sooner,
+            runtime: Some(runtime),
+        }))
+    }
+
+    /// Renews this lease at each third of it, for at most `cap`, both from when it was asked for.
+    pub(crate) fn watch(
+        &self,
+        kind: Kind,
+        claim: &Claim,
+        now: Instant,
+        cap: Duration,
+        lost: &Arc<AtomicBool>,
+    ) {
+        let due = after(now, claim.lease / 3);
+        let lease = Lease {
+            claim: claim.clone(),
+            due,
+            held: after(now, claim.lease),
+            cap: after(now, cap),
+            lost: Arc::clone(lost),
+        };
+        let mut leases = lock(&self.leases);
+        leases.all.insert((claim.execution, kind), lease);
+        if leases.next.is_none_or(|next| due < next) {
+            leases.next = Some(due);
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Renews it no more.
+    pub(crate) fn unwatch(&self, kind: Kind, claim: &Claim) {
+        lock(&self.leases).all.remove(&(claim.execution, kind));
+    }
+
+    /// Runs a future on the keeper's thread.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(future);
+        }
+    }
+
+    /// Does something with the store that nobody waits for: at once if it can be done at once, else on this thread.
+    pub(crate) fn finish<F, Fut>(&self, work: F)
+    where
+        F: FnOnce(Arc<dyn Store>) -> Fut,
+        Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        let work = work(Arc::clone(&self.store));
+        let mut work: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            if let Err(error) = work.await {
+                tracing::warn!(%error, "could not end a claim or a lock; it ends with its lease");
+            }
+        });
+        let Some(runtime) = &self.runtime else { return };
+        let _inside = runtime.enter();
+        if work
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+        {
+            runtime.spawn(work);
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // A runtime must not be dropped by waiting for it on a thread of another runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn renew_all(store: Arc<dyn Store>, leases: Arc<Mutex<Leases>>, sooner: Arc<Notify>) {
+    loop {
+        let next = {
+            let mut leases = lock(&leases);
+            leases.next = leases.all.values().map(|lease| lease.due).min();
+            leases.next
+        };
+        match next {
+            Some(next) => {
+                let _ = tokio::time::timeout_at(next, sooner.notified()).await;
+            }
+            None => sooner.notified().await,
+        }
+        let now = Instant::now();
+        let due: Vec<_> = lock(&leases)
+            .all
+            .iter()
+            .filter(|(_, lease)| lease.due <= now)
+            .map(|(name, lease)| (*name, lease.clone()))
+            .collect();
+        join_all(
+            due.into_iter()
+                .map(|(name, lease)| renew(&store, &leases, name, lease)),
+        )
+        .await;
+    }
+}
+
+async fn renew(
+    store: &Arc<dyn Store>,
+    leases: &Mutex<Leases>,
+    name: (ExecutionId, Kind),
+    lease: Lease,
+) {
+    let sent = Instant::now();
+    if sent >= lease.cap {
+        return give_up(leases, name, &lease);
+    }
+    let renewed = match name.1 {
+        Kind::Claim => store.renew(&lease.claim).await,
+        Kind::Lock => store.renew_lock(&lease.claim).await,
+    };
+    let third = lease.claim.lease / 3;
+    match renewed {
+        Ok(true) => update(
+            leases,
+            name,
+            after(sent, third),
+            after(sent, lease.claim.lease),
+        ),
+        Err(error) if Instant::now() < lease.held => {
+            tracing::warn!(%error, execution = %name.0, "could not renew a lease; trying again");
+            update(leases, name, after(Instant::now(), third / 4), lease.held);
+        }
+        Ok(false) | Err(_) => {
+            give_up(leases, name, &lease);
+        }
+    }
+}
+
+fn update(leases: &Mutex<Leases>, name: (ExecutionId, Kind), due: Instant, held: Instant) {
+    if let Some(lease) = lock(leases).all.get_mut(&name) {
+        lease.due = due;
+        lease.held = held;
+    }
+}
+
+fn give_up(leases: &Mutex<Leases>, name: (ExecutionId, Kind), lease: &Lease) {
+    // Unwatched in the meantime: it was not lost but freed.
+    if lock(leases).all.remove(&name).is_some() {
+        tracing::warn!(execution = %name.0, kind = ?name.1, "a lease has ended before its handler did");
+        lease.lost.store(true, Ordering::Release);
+    }
+}

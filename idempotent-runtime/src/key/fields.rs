@@ -1,0 +1,203 @@
+//! How the parts of a request become one digest or text that no other parts share.
+
+use std::fmt::Write;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use sha2::{Digest as _, Sha256};
+
+/// What a part of an id must not hold bare: whatever ids or the stores' names use as a mark, `:=;#{}` and `%` above
+/// all.
+pub(super) const PART: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'/')
+    .remove(b'~')
+    .remove(b',')
+    .remove(b'*');
+
+/// As [`PART`], for a handler's name: its colons stay, for they are most of what makes it readable.
+pub(super) const HANDLER: &AsciiSet = &PART.remove(b':');
+
+/// Beyond this a readable id ends in a digest of itself, for a body may be large and a store's keys may not.
+const READABLE: usize = 1000;
+
+/// Takes in named fields of any number of values each. No two different sequences come out the same: a field without
+/// a value is not one with an empty value, and two values are never one that joins them.
+pub(super) trait Fields {
+    /// Begins a field, without a value so far.
+    fn field(&mut self, name: &'static str);
+
+    /// Adds a value to the field.
+    fn value(&mut self, value: &[u8]);
+
+    /// Adds a value that must not be seen in clear.
+    fn secret(&mut self, value: &[u8]) {
+        self.value(value);
+    }
+
+    /// A field of one value.
+    fn single(&mut self, name: &'static str, value: &[u8]) {
+        self.field(name);
+        self.value(value);
+    }
+
+    /// A field of one value or none.
+    fn optional(&mut self, name: &'static str, value: Option<&[u8]>) {
+        self.field(name);
+        if let Some(value) = value {
+            self.value(value);
+        }
+    }
+}
+
+/// A SHA-256 of the fields.
+#[derive(Default)]
+pub(super) struct Digest(Sha256);
+
+impl Digest {
+    pub(super) fn into_bytes(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+
+    pub(super) fn into_hex(self) -> String {
+        format!("{:x}", self.0.finalize())
+    }
+
+    // Kind and length in front of each make the whole prefix-free.
+    fn take(&mut self, kind: u8, bytes: &[u8]) {
+        let mut head = [kind; 9];
+        head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(head);
+        self.0.update(bytes);
+    }
+}
+
+impl Fields for Digest {
+    fn field(&mut self, name: &'static str) {
+        self.take(b'f', name.as_bytes());
+    }
+
+    fn value(&mut self, value: &[u8]) {
+        self.take(b'v', value);
+    }
+}
+
+/// The fields as text: `path=/users/1;query;accept=text/html=text/plain`.
+#[derive(Default)]
+pub(super) struct Readable(String);
+
+impl Readable {
+    pub(super) fn into_text(mut self) -> String {
+        if self.0.len() > READABLE {
+            let digest = Sha256::digest(&self.0);
+            self.0.truncate(READABLE);
+            self.push_digest(digest);
+        }
+        self.0
+    }
+
+    fn push_digest(&mut self, digest: impl std::fmt::LowerHex) {
+        // Writing to a `String` cannot fail.
+        let _ = write!(self.0, "#{digest:x}");
+    }
+}
+
+impl Fields for Readable {
+    fn field(&mut self, name: &'static str) {
+        if !self.0.is_empty() {
+            self.0.push(';');
+        }
+        self.0.push_str(name);
+    }
+
+    fn value(&mut self, value: &[u8]) {
+        self.0.push('=');
+        self.0.extend(percent_encode(value, PART));
+    }
+
+    fn secret(&mut self, value: &[u8]) {
+        self.0.push('=');
+        self.push_digest(Sha256::digest(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    type Field = (&'static str, Vec<&'static str>);
+
+    /// Values of the very bytes that the encodings use as marks.
+    const VALUES: [&str; 5] = ["", "v", "=", ";v", "%3D"];
+
+    fn all_fields() -> Vec<Field> {
+        let one = VALUES.map(|value| vec![value]);
+        let two = VALUES.iter().flat_map(|a| VALUES.map(|b| vec![*a, b]));
+        let values: Vec<_> = [vec![]].into_iter().chain(one).chain(two).collect();
+        let named = |name| values.iter().map(move |values| (name, values.clone()));
+        named("f").chain(named("v")).collect()
+    }
+
+    /// All sequences of up to two fields with up to two values each.
+    fn all_sequences() -> Vec<Vec<Field>> {
+        let fields = all_fields();
+        let one = fields.iter().map(|field| vec![field.clone()]);
+        let two = fields
+            .iter()
+            .flat_map(|a| fields.iter().map(|b| vec![a.clone(), b.clone()]));
+        [vec![]].into_iter().chain(one).chain(two).collect()
+    }
+
+    fn write<F: Fields + Default>(sequence: &[Field]) -> F {
+        let mut fields = F::default();
+        for (name, values) in sequence {
+            fields.field(name);
+            values
+                .iter()
+                .for_each(|value| fields.value(value.as_bytes()));
+        }
+        fields
+    }
+
+    fn collisions(encode: impl Fn(&[Field]) -> String) -> usize {
+        let sequences = all_sequences();
+        let encoded: HashSet<_> = sequences.iter().map(|fields| encode(fields)).collect();
+        sequences.len() - encoded.len()
+    }
+
+    #[test]
+    fn h46_no_two_sequences_of_fields_have_one_digest() {
+        let collisions = collisions(|fields| write::<Digest>(fields).into_hex());
+        assert_eq!(collisions, 0);
+    }
+
+    #[test]
+    fn h46_no_two_sequences_of_fields_have_one_text() {
+        let collisions = collisions(|fields| write::<Readable>(fields).into_text());
+        assert_eq!(collisions, 0);
+    }
+
+    #[test]
+    fn a_readable_id_reads_like_the_request() {
+        let mut text = Readable::default();
+        text.single("path", b"/users/1");
+        text.optional("query", None);
+        text.single("accept", b"a=b");
+        assert_eq!(text.into_text(), "path=/users/1;query;accept=a%3Db");
+    }
+
+    #[test]
+    fn h46_long_texts_that_begin_alike_stay_apart() {
+        let text = |length| {
+            let mut text = Readable::default();
+            text.single("body", &vec![b'a'; length]);
+            text.into_text()
+        };
+        assert_ne!(text(2000), text(2001));
+        assert_eq!(text(2000), text(2000));
+        assert_eq!(text(READABLE - 5).len(), READABLE);
+    }
+}

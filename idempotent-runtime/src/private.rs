@@ -1,0 +1,11 @@
+//! What generated code may name, and nobody else.
+
+pub use actix_web::HttpResponse;
+pub use diesel;
+pub use inventory;
+
+pub use crate::actix::Call;
+pub use crate::key::{Dimension, Key};
+pub use crate::spec::{Changed, Keep, Outage, Spec};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use crate::track::table_name;

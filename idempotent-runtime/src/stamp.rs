@@ -1,0 +1,209 @@
+//! Changed rows -> stamped tags.
+//!
+//! | what a transaction changed | new version for | a record of it depends on |
+//! | --- | --- | --- |
+//! | rows that are known | `users:1`, `users:any` | `users:1`, `users:*` |
+//! | rows unknown | `users:*`, `users:any` | `users:*`, `users:any` |
+//!
+//! So a record that knows its rows is ended by a change of one of them or by a change of rows unknown, and a record
+//! that does not is ended by any change of the table.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::dependencies::{Kind, Stamped as Dependency};
+use crate::execution::{Execution, Scope, Unkept};
+use crate::flow::Engine;
+use crate::keeper::Keeper;
+use crate::owed::{deliver, plain};
+use crate::store::{Stamp, Stamped, StoreError, Tag, TagStamp};
+use crate::sync::random;
+use crate::track::Registry;
+use crate::track::backend::escape;
+use crate::track::changes::{Changes, Table};
+use crate::track::stamper::{Receipt, StampError, Stamper};
+
+/// One tag of a transaction.
+struct Planned {
+    table: Arc<str>,
+    kind: Kind,
+    stamp: TagStamp,
+}
+
+/// The tags of a transaction.
+struct Plan<'a> {
+    prefix: &'a str,
+    tags: Vec<Planned>,
+}
+
+impl<'a> Plan<'a> {
+    /// `for_record`: the writer may be kept, and so asks for the versions that its record depends on.
+    fn new(prefix: &'a str, changes: &Changes, for_record: bool) -> Self {
+        let mut plan = Self {
+            prefix,
+            tags: Vec::new(),
+        };
+        if changes.every() {
+            Registry::global()
+                .names()
+                .for_each(|table| plan.whole(table));
+        }
+        for (table, changed) in changes.tables() {
+            match changed {
+                _ if changes.every() && Registry::global().get(table).is_some() => {}
+                Table::Whole => plan.whole(table),
+                Table::Rows(rows) => plan.rows(table, rows, for_record),
+            }
+        }
+        plan
+    }
+
+    fn push(&mut self, table: &Arc<str>, row: &str, kind: Kind) {
+        let tag = Tag::from(format!("{}{}:{row}", self.prefix, escape(table)));
+        let renew = kind != Kind::Unknown(false);
+        self.tags.push(Planned {
+            table: Arc::clone(table),
+            kind,
+            stamp: TagStamp { tag, renew },
+        });
+    }
+
+    fn whole(&mut self, table: &Arc<str>) {
+        self.push(table, "*", Kind::Unknown(true));
+        self.push(table, "any", Kind::Any);
+    }
+
+    fn rows(&mut self, table: &Arc<str>, rows: &HashSet<String>, for_record: bool) {
+        rows.iter().for_each(|row| self.push(table, row, Kind::Row));
+        self.push(table, "any", Kind::Any);
+        if for_record {
+            self.push(table, "*", Kind::Unknown(false));
+        }
+    }
+
+    fn stamps(&self) -> Vec<TagStamp> {
+        self.tags
+            .iter()
+            .map(|planned| planned.stamp.clone())
+            .collect()
+    }
+
+    /// The tags with the versions that the store gave.
+    fn stamped(self, stamped: &Stamped) -> Vec<Dependency> {
+        self.tags
+            .into_iter()
+            .zip(&stamped.versions)
+            .map(
+                |(Planned { table, kind, stamp }, (before, now))| Dependency {
+                    table,
+                    kind,
+                    tag: stamp.tag,
+                    before: *before,
+                    now: *now,
+                },
+            )
+            .collect()
+    }
+}
+
+impl Stamper for Engine {
+    fn stamp(
+        &self,
+        scope: Option<&Scope>,
+        changes: &Changes,
+    ) -> Result<Box<dyn Receipt>, StampError> {
+        match scope {
+            Some(Scope::Execution(execution)) => self.stamp_for(execution, changes),
+            _ => {
+                if scope.is_none() && self.settings.distrusts() {
+                    self.running.suspect();
+                }
+                self.stamp_without_record(changes);
+                Ok(Box::new(Nothing))
+            }
+        }
+    }
+}
+
+impl Engine {
+    fn stamp_for(
+        &self,
+        execution: &Arc<Execution>,
+        changes: &Changes,
+    ) -> Result<Box<dyn Receipt>, StampError> {
+        let plan = Plan::new(&self.prefix, changes, true);
+        let tags = plan.stamps();
+        match self.store.stamp(&Stamp {
+            tags: &tags,
+            create: true,
+            life: execution.life,
+            nonce: random(),
+        }) {
+            Ok(stamped) => {
+                let epoch = stamped.epoch;
+                let stamped = plan.stamped(&stamped);
+                Ok(Box::new(OfExecution {
+                    execution: Arc::clone(execution),
+                    keeper: Arc::clone(&self.keeper),
+                    epoch,
+                    stamped,
+                }))
+            }
+            Err(error) if execution.strict => Err(StampError(error.to_string())),
+            Err(error) => {
+                execution.spoil(Unkept::StoreAway);
+                self.owe(tags, &error);
+                Ok(Box::new(Nothing))
+            }
+        }
+    }
+
+    /// Creates nothing: a tag that is missing has no record that depends on it, and whoever comes next waits for the
+    /// row's lock.
+    fn stamp_without_record(&self, changes: &Changes) {
+        let tags = Plan::new(&self.prefix, changes, false).stamps();
+        if let Err(error) = self.store.stamp(&plain(&tags)) {
+            self.owe(tags, &error);
+        }
+    }
+
+    /// A writer outside any execution does not come to depend on the store: its stamps are delivered later, and
+    /// until then this process replays nothing.
+    fn owe(&self, tags: Vec<TagStamp>, error: &StoreError) {
+        tracing::error!(%error, "changed rows could not be announced; nothing is replayed here until they are");
+        if self.owed.add(tags) {
+            self.keeper
+                .spawn(deliver(Arc::clone(&self.store), Arc::clone(&self.owed)));
+        }
+    }
+}
+
+/// A stamp that no record depends on.
+struct Nothing;
+
+impl Receipt for Nothing {
+    fn committed(self: Box<Self>) {}
+    fn unknown(self: Box<Self>) {}
+}
+
+/// A stamp of an execution.
+struct OfExecution {
+    execution: Arc<Execution>,
+    keeper: Arc<Keeper>,
+    epoch: u64,
+    stamped: Vec<Dependency>,
+}
+
+impl Receipt for OfExecution {
+    fn committed(self: Box<Self>) {
+        // Work that the handler has left behind: what it changed is no dependency of the record.
+        if let Some(id) = self.execution.committed(self.epoch, self.stamped) {
+            self.keeper
+                .finish(move |store| async move { store.forget(&id).await.map(|_| ()) });
+        }
+    }
+
+    fn unknown(self: Box<Self>) {
+        self.execution.spoil(Unkept::CommitUnknown);
+    }
+}

@@ -1,0 +1,181 @@
+//! What differs between Diesel's connections, by a sealed trait.
+
+use diesel::backend::Backend;
+use diesel::connection::{AnsiTransactionManager, Connection, LoadConnection, SimpleConnection};
+use diesel::expression::QueryMetadata;
+use diesel::migration::MigrationConnection;
+use diesel::query_builder::{Query, QueryFragment, QueryId};
+use diesel::r2d2::R2D2Connection;
+use diesel::result::{Error, QueryResult};
+use diesel::row::Row;
+
+use super::catalog::Catalog;
+use super::statement::Dialect;
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+/// A Diesel connection that [`TrackedConnection`](crate::TrackedConnection) can be put around.
+///
+/// Sealed: it is implemented for Diesel's own connections, as far as the features of this crate name them.
+pub trait Trackable:
+    Connection<
+        TransactionManager = AnsiTransactionManager,
+        Backend: Default + Backend<QueryBuilder: Default>,
+    > + LoadConnection
+    + R2D2Connection
+    + MigrationConnection
+    + sealed::Sealed
+    + 'static
+{
+}
+
+impl<C> Trackable for C where
+    C: Connection<
+            TransactionManager = AnsiTransactionManager,
+            Backend: Default + Backend<QueryBuilder: Default>,
+        > + LoadConnection
+        + R2D2Connection
+        + MigrationConnection
+        + sealed::Sealed
+        + 'static
+{
+}
+
+pub(crate) mod sealed {
+    use super::*;
+
+    /// The differences.
+    #[allow(
+        private_interfaces,
+        reason = "sealed: nobody outside can name or call these"
+    )]
+    pub trait Sealed: Connection {
+        /// A row that has let go of the connection.
+        type OwnedRow: for<'a> Row<'a, Self::Backend> + Send + 'static;
+
+        #[doc(hidden)]
+        const DIALECT: Dialect;
+
+        /// Runs a query and takes all of its rows.
+        #[doc(hidden)]
+        fn load_owned<T>(&mut self, query: T) -> QueryResult<Vec<Self::OwnedRow>>
+        where
+            T: Query + QueryFragment<Self::Backend> + QueryId,
+            Self::Backend: QueryMetadata<T::SqlType>;
+
+        /// The value of a key column, encoded canonically: equal keys and only those give equal text, whatever the
+        /// session's settings are.
+        #[doc(hidden)]
+        fn key_text(row: &Self::OwnedRow, column: usize) -> String;
+
+        /// Asks the database what it knows about its tables.
+        #[doc(hidden)]
+        fn read_catalog(&mut self) -> QueryResult<Catalog>;
+
+        /// The same, such that a failure leaves an open transaction as it was.
+        #[doc(hidden)]
+        fn read_catalog_safely(&mut self, in_transaction: bool) -> QueryResult<Catalog>;
+
+        /// Runs a query and shows its rows one by one; how many they were.
+        #[doc(hidden)]
+        fn each_owned<T>(
+            &mut self,
+            query: T,
+            see: impl FnMut(&Self::OwnedRow),
+        ) -> QueryResult<usize>
+        where
+            T: Query + QueryFragment<Self::Backend> + QueryId,
+            Self::Backend: QueryMetadata<T::SqlType>;
+
+        /// Sets the mark that proves that the transaction is still the one that was opened.
+        #[doc(hidden)]
+        fn set_guard(&mut self) -> QueryResult<()>;
+
+        /// What to send for a statement that opens a transaction.
+        #[doc(hidden)]
+        fn opening(sql: &str) -> String;
+
+        /// Called before the stamp: afterwards nothing in this transaction may change a row any more, and it must be
+        /// sure that all of its statements are still in it.
+        #[doc(hidden)]
+        fn before_stamp(&mut self, deferred: bool) -> QueryResult<()>;
+
+        /// Sends the COMMIT such that it fails if the transaction has failed before.
+        #[doc(hidden)]
+        fn commit(&mut self, sql: &str) -> QueryResult<()>;
+
+        /// Whether a COMMIT that failed with this error has surely not happened.
+        #[doc(hidden)]
+        fn surely_not_committed(error: &Error) -> bool;
+
+        /// Whether a COMMIT that failed has ended the transaction all the same.
+        #[doc(hidden)]
+        const CLOSES_ON_FAILED_COMMIT: bool;
+
+        /// Whether a statement that failed may have changed rows before, which stay changed.
+        #[doc(hidden)]
+        const KEEPS_BEFORE_ERROR: bool;
+
+        /// Opens a transaction around a single statement.
+        #[doc(hidden)]
+        fn open_own(&mut self) -> QueryResult<()>;
+
+        /// Rolls it back.
+        #[doc(hidden)]
+        fn abort_own(&mut self);
+
+        /// After an error: whether the database has ended the open transaction by itself, and would commit what
+        /// follows statement by statement. If so, it is in a new, empty transaction afterwards.
+        #[doc(hidden)]
+        fn lost_transaction(&mut self) -> bool;
+
+        /// What a pool of ours sets on a new connection.
+        #[doc(hidden)]
+        fn prepare(&mut self) -> QueryResult<()>;
+
+        /// How many connections to this URL make sense, if not the pool's default.
+        #[doc(hidden)]
+        fn pool_size(url: &str) -> Option<u32>;
+    }
+}
+
+/// Escapes a part of a resource's name: `:`, `,`, `*`, `%`, controls, and what would read as `any`.
+pub(crate) fn escape(part: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(part.len());
+    if part == "any" {
+        return "%61ny".to_owned();
+    }
+    for c in part.chars() {
+        match c {
+            ':' | ',' | '*' | '%' | '{' | '}' | '/' => {
+                let _ = write!(out, "%{:02x}", u32::from(c));
+            }
+            c if c.is_control() => {
+                let _ = write!(out, "%{:02x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::from("0x"), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// NULL as a key: no escaped text looks like it.
+const NULL: &str = "%null";
+
+/// Sends a statement and only asks whether it worked.
+fn works(conn: &mut impl SimpleConnection, sql: &str) -> bool {
+    conn.batch_execute(sql).is_ok()
+}

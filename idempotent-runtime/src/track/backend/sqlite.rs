@@ -1,0 +1,156 @@
+//! SQLite.
+//!
+//! SQLite ends a transaction by itself after some errors (`ON CONFLICT ROLLBACK`, `RAISE(ROLLBACK)`, a full disk) and
+//! then commits what follows statement by statement. Two things catch it: after an error a `BEGIN` is tried, which
+//! works only if the transaction is gone; and every transaction has a savepoint of ours inside, which must still be
+//! there before the stamp.
+
+use std::time::{Duration, Instant};
+
+use diesel::connection::{LoadConnection, SimpleConnection};
+use diesel::deserialize::FromSql;
+use diesel::expression::QueryMetadata;
+use diesel::query_builder::{Query, QueryFragment, QueryId};
+use diesel::result::{Error, QueryResult};
+use diesel::row::{Field, IntoOwnedRow, Row};
+use diesel::sql_types::{BigInt, Binary, Double, Text};
+use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
+
+use super::super::catalog::Catalog;
+use super::super::statement::Dialect;
+use super::{NULL, escape, hex, sealed::Sealed, works};
+
+/// How long a lock of another connection is waited for.
+const BUSY: Duration = Duration::from_secs(5);
+
+type SqliteRow = <SqliteConnection as LoadConnection>::Row<'static, 'static>;
+
+#[allow(private_interfaces, reason = "sealed")]
+impl Sealed for SqliteConnection {
+    type OwnedRow = <SqliteRow as IntoOwnedRow<'static, Sqlite>>::OwnedRow;
+
+    const DIALECT: Dialect = Dialect::Sqlite;
+    const CLOSES_ON_FAILED_COMMIT: bool = false;
+    const KEEPS_BEFORE_ERROR: bool = true;
+
+    fn load_owned<T>(&mut self, query: T) -> QueryResult<Vec<Self::OwnedRow>>
+    where
+        T: Query + QueryFragment<Sqlite> + QueryId,
+        Sqlite: QueryMetadata<T::SqlType>,
+    {
+        let mut cache = Default::default();
+        self.load(query)?
+            .map(|row| row.map(|row| row.into_owned(&mut cache)))
+            .collect()
+    }
+
+    fn key_text(row: &Self::OwnedRow, column: usize) -> String {
+        let value = Row::<Sqlite>::get(row, column);
+        let Some(value) = value.as_ref().and_then(Field::<Sqlite>::value) else {
+            return NULL.to_owned();
+        };
+        let text = match value.value_type() {
+            Some(SqliteType::Text) => {
+                <String as FromSql<Text, Sqlite>>::from_sql(value).map(|text| escape(&text))
+            }
+            Some(SqliteType::Binary) => {
+                <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value).map(|bytes| hex(&bytes))
+            }
+            Some(SqliteType::Float | SqliteType::Double) => {
+                <f64 as FromSql<Double, Sqlite>>::from_sql(value)
+                    .map(|number| hex(&number.to_be_bytes()))
+            }
+            _ => <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(|number| number.to_string()),
+        };
+        // Cannot fail for the type that SQLite itself names; if it does, all such keys are one resource.
+        text.unwrap_or_else(|_| NULL.to_owned())
+    }
+
+    fn read_catalog(&mut self) -> QueryResult<Catalog> {
+        Catalog::load_sqlite(self)
+    }
+
+    fn read_catalog_safely(&mut self, _: bool) -> QueryResult<Catalog> {
+        self.read_catalog()
+    }
+
+    fn each_owned<T>(
+        &mut self,
+        query: T,
+        mut see: impl FnMut(&Self::OwnedRow),
+    ) -> QueryResult<usize>
+    where
+        T: Query + QueryFragment<Sqlite> + QueryId,
+        Sqlite: QueryMetadata<T::SqlType>,
+    {
+        let mut cache = Default::default();
+        let mut count = 0;
+        for row in self.load(query)? {
+            see(&row?.into_owned(&mut cache));
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn set_guard(&mut self) -> QueryResult<()> {
+        self.batch_execute("SAVEPOINT idempotent_guard")
+    }
+
+    fn opening(sql: &str) -> String {
+        format!(
+            "{}\n; SAVEPOINT idempotent_guard",
+            sql.trim_end().trim_end_matches(';')
+        )
+    }
+
+    fn before_stamp(&mut self, _deferred: bool) -> QueryResult<()> {
+        self.batch_execute("RELEASE idempotent_guard")
+    }
+
+    fn commit(&mut self, sql: &str) -> QueryResult<()> {
+        let begun = Instant::now();
+        loop {
+            match self.batch_execute(sql) {
+                // The transaction is still open, and a reader of the old state is in the way.
+                Err(error) if is_busy(&error) && begun.elapsed() < BUSY => {
+                    std::thread::sleep(Duration::from_millis(2))
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn surely_not_committed(_: &Error) -> bool {
+        true
+    }
+
+    fn open_own(&mut self) -> QueryResult<()> {
+        self.batch_execute("BEGIN; SAVEPOINT idempotent_guard")
+    }
+
+    fn abort_own(&mut self) {
+        // It fails where the statement's own error has ended the transaction.
+        let _ = works(self, "ROLLBACK");
+    }
+
+    fn lost_transaction(&mut self) -> bool {
+        works(self, "BEGIN")
+    }
+
+    fn prepare(&mut self) -> QueryResult<()> {
+        self.batch_execute(&format!(
+            "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL;",
+            BUSY.as_millis()
+        ))
+    }
+
+    fn pool_size(url: &str) -> Option<u32> {
+        // Each connection to it would be a database of its own.
+        let in_memory = url.is_empty() || url.contains(":memory:") || url.contains("mode=memory");
+        (in_memory && !url.contains("cache=shared")).then_some(1)
+    }
+}
+
+fn is_busy(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(_, information) if information.message().contains("database is locked"))
+}

@@ -1,0 +1,152 @@
+//! Every query reads `pg_catalog` alone, which every role may, and calls nothing that fails on a
+//! relation dropped meanwhile: an error would doom the user's transaction.
+
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, Bool, Oid, SmallInt, Text};
+
+pub(super) const RELATIONS: &str = "
+SELECT c.oid AS id, c.relname::text AS name, c.relkind::text AS kind,
+       pg_catalog.row_security_active(c.oid) AS secured,
+       pg_catalog.array_remove(pg_catalog.array_agg(CASE
+           WHEN pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') THEN a.attname::text
+       END), NULL) AS columns
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+  AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)
+GROUP BY c.oid, c.relname, c.relkind";
+
+pub(super) const FUNCTIONS: &str = "
+SELECT p.oid AS id, p.proname::text AS name, l.lanname::text AS language,
+       coalesce(p.prosrc, '') AS text,
+       EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = p.oid
+               AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass) AS extension,
+       n.nspname IN ('pg_catalog', 'information_schema') AS built_in
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+   OR p.oid IN (SELECT t.tgfoid FROM pg_catalog.pg_trigger t)";
+
+/// Clones of triggers on partitions may count as internal: foreign keys' own are known by name.
+pub(super) const TRIGGERS: &str = "
+SELECT t.tgrelid AS id, t.tgfoid AS function, t.tgtype AS kind, t.tgdeferrable AS deferrable
+FROM pg_catalog.pg_trigger t
+JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+WHERE t.tgenabled <> 'D' AND p.proname NOT LIKE 'RI\\_FKey\\_%' AND p.proname <> 'unique_key_recheck'";
+
+/// What the code of rules and views, of column defaults and of functions with a parsed body needs.
+/// (A function's text is not kept beside a parsed body.)
+pub(super) const NEEDS: &str = "
+SELECT r.ev_class AS id, CASE r.ev_type WHEN '1' THEN 'view' ELSE 'rule' END AS kind,
+       d.refobjid AS needed, d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AS called
+FROM pg_catalog.pg_rewrite r
+JOIN pg_catalog.pg_depend d
+  ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+WHERE d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass,
+                       'pg_catalog.pg_proc'::pg_catalog.regclass)
+UNION
+SELECT f.adrelid, 'default', d.refobjid, true
+FROM pg_catalog.pg_attrdef f
+JOIN pg_catalog.pg_depend d
+  ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid
+WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+UNION
+SELECT d.objid, 'function', d.refobjid,
+       d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+FROM pg_catalog.pg_depend d
+WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+  AND d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass,
+                       'pg_catalog.pg_proc'::pg_catalog.regclass)";
+
+pub(super) const REFERENCES: &str = "
+SELECT k.conrelid AS child, k.confrelid AS parent,
+       k.confdeltype::text AS on_delete, k.confupdtype::text AS on_update,
+       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)) AS child_columns,
+       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)) AS columns
+FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'";
+
+pub(super) const INHERITS: &str =
+    "SELECT inhrelid AS child, inhparent AS parent FROM pg_catalog.pg_inherits";
+
+#[derive(QueryableByName)]
+pub(super) struct RelationRow {
+    #[diesel(sql_type = Oid)]
+    pub(super) id: u32,
+    #[diesel(sql_type = Text)]
+    pub(super) name: String,
+    #[diesel(sql_type = Text)]
+    pub(super) kind: String,
+    #[diesel(sql_type = Bool)]
+    pub(super) secured: bool,
+    #[diesel(sql_type = Array<Text>)]
+    pub(super) columns: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct FunctionRow {
+    #[diesel(sql_type = Oid)]
+    pub(super) id: u32,
+    #[diesel(sql_type = Text)]
+    pub(super) name: String,
+    #[diesel(sql_type = Text)]
+    pub(super) language: String,
+    #[diesel(sql_type = Text)]
+    pub(super) text: String,
+    #[diesel(sql_type = Bool)]
+    pub(super) extension: bool,
+    #[diesel(sql_type = Bool)]
+    pub(super) built_in: bool,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct TriggerRow {
+    #[diesel(sql_type = Oid)]
+    pub(super) id: u32,
+    #[diesel(sql_type = Oid)]
+    pub(super) function: u32,
+    #[diesel(sql_type = SmallInt)]
+    pub(super) kind: i16,
+    #[diesel(sql_type = Bool)]
+    pub(super) deferrable: bool,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct NeedRow {
+    #[diesel(sql_type = Oid)]
+    pub(super) id: u32,
+    #[diesel(sql_type = Text)]
+    pub(super) kind: String,
+    #[diesel(sql_type = Oid)]
+    pub(super) needed: u32,
+    #[diesel(sql_type = Bool)]
+    pub(super) called: bool,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct ReferenceRow {
+    #[diesel(sql_type = Oid)]
+    pub(super) child: u32,
+    #[diesel(sql_type = Oid)]
+    pub(super) parent: u32,
+    #[diesel(sql_type = Text)]
+    pub(super) on_delete: String,
+    #[diesel(sql_type = Text)]
+    pub(super) on_update: String,
+    #[diesel(sql_type = Array<Text>)]
+    pub(super) child_columns: Vec<String>,
+    #[diesel(sql_type = Array<Text>)]
+    pub(super) columns: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct InheritsRow {
+    #[diesel(sql_type = Oid)]
+    pub(super) child: u32,
+    #[diesel(sql_type = Oid)]
+    pub(super) parent: u32,
+}

@@ -1,0 +1,282 @@
+//! SQLite's schema: what it does not keep in tables is read from its CREATE statements.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::{QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use sqlparser::tokenizer::Token;
+
+use super::{Action, Catalog, Name, Reference, Rekeys, Source, Trigger};
+use crate::track::fold;
+use crate::track::statement::change::{Change, Columns};
+use crate::track::statement::{Dialect, ROWIDS, is_blank, is_keyword};
+
+#[derive(QueryableByName)]
+struct Text1 {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+#[derive(QueryableByName)]
+struct Object {
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    owner: String,
+    #[diesel(sql_type = Text)]
+    sql: String,
+}
+
+#[derive(QueryableByName)]
+struct Column {
+    #[diesel(sql_type = Text)]
+    owner: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    key: i64,
+}
+
+#[derive(QueryableByName)]
+struct Link {
+    #[diesel(sql_type = Text)]
+    child: String,
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    parent: String,
+    #[diesel(sql_type = Text)]
+    child_column: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    column: Option<String>,
+    #[diesel(sql_type = Text)]
+    on_update: String,
+    #[diesel(sql_type = Text)]
+    on_delete: String,
+}
+
+/// One of a connection's schemas: its own, the temporary or an attached one.
+struct Schema {
+    objects: Vec<Object>,
+    columns: Vec<Column>,
+    links: BTreeMap<(String, i64), Vec<Link>>,
+}
+
+impl Catalog {
+    /// Reads the schemas of an SQLite connection.
+    pub(crate) fn load_sqlite(conn: &mut SqliteConnection) -> QueryResult<Self> {
+        let returning = has_returning(&one(conn, "SELECT sqlite_version() AS value")?);
+        let names = sql_query("SELECT name AS value FROM pragma_database_list");
+        let names = names.load::<Text1>(conn)?.into_iter();
+        let schemas: Vec<_> = names
+            .map(|name| Schema::read(conn, &name.value))
+            .collect::<QueryResult<_>>()?;
+        let mut catalog = Self {
+            folds: true,
+            ..Self::default()
+        };
+        schemas
+            .iter()
+            .for_each(|schema| schema.relations(returning, &mut catalog));
+        // Only now is every name there that a text may mention.
+        schemas.iter().for_each(|schema| schema.texts(&mut catalog));
+        Ok(catalog)
+    }
+}
+
+fn one(conn: &mut SqliteConnection, sql: &str) -> QueryResult<String> {
+    sql_query(sql)
+        .get_result::<Text1>(conn)
+        .map(|row| row.value)
+}
+
+/// RETURNING came with 3.35.
+fn has_returning(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(3), Some(35))
+}
+
+impl Schema {
+    fn read(conn: &mut SqliteConnection, database: &str) -> QueryResult<Self> {
+        let master = format!("\"{}\".sqlite_master", database.replace('"', "\"\""));
+        let literal = format!("'{}'", database.replace('\'', "''"));
+        // To ask a virtual table for its columns needs its module.
+        let plain = "CASE WHEN m.type = 'table' AND m.sql NOT LIKE 'CREATE VIRTUAL%' THEN m.name ELSE '' END";
+        let objects = format!(
+            "SELECT type AS kind, name, tbl_name AS owner, coalesce(sql, '') AS sql FROM {master} \
+             WHERE type IN ('table', 'view', 'trigger') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        );
+        let columns = format!(
+            "SELECT m.name AS owner, c.name AS name, CAST(c.pk AS BIGINT) AS key \
+             FROM {master} m, pragma_table_info({plain}, {literal}) c"
+        );
+        let links = format!(
+            "SELECT m.name AS child, CAST(f.id AS BIGINT) AS id, f.\"table\" AS parent, \
+             f.\"from\" AS child_column, f.\"to\" AS \"column\", f.on_update AS on_update, \
+             f.on_delete AS on_delete FROM {master} m, pragma_foreign_key_list({plain}, {literal}) f"
+        );
+        let mut grouped: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for link in sql_query(links).load::<Link>(conn)? {
+            let key = (link.child.clone(), link.id);
+            grouped.entry(key).or_default().push(link);
+        }
+        Ok(Self {
+            objects: sql_query(objects).load(conn)?,
+            columns: sql_query(columns).load(conn)?,
+            links: grouped,
+        })
+    }
+
+    fn relations(&self, returning: bool, catalog: &mut Catalog) {
+        for object in self
+            .objects
+            .iter()
+            .filter(|object| object.kind != "trigger")
+        {
+            self.relation(object, returning, catalog);
+        }
+        for links in self.links.values() {
+            self.reference(links, catalog);
+        }
+    }
+
+    fn texts(&self, catalog: &mut Catalog) {
+        for object in &self.objects {
+            match object.kind.as_str() {
+                "trigger" => trigger(object, catalog),
+                "view" => view(object, catalog),
+                _ => {}
+            }
+        }
+    }
+
+    fn relation(&self, object: &Object, returning: bool, catalog: &mut Catalog) {
+        let words = keywords(&object.sql);
+        let is_virtual = words.get(1).is_some_and(|word| word == "VIRTUAL");
+        let columns: HashSet<_> = self
+            .columns
+            .iter()
+            .filter(|column| column.owner == object.name)
+            .map(|column| column.name.clone())
+            .collect();
+        let relation = catalog.entry(&name(&object.name));
+        relation.merge(columns, object.kind == "view" || is_virtual || !returning);
+        relation.replaces |= words
+            .windows(2)
+            .any(|pair| pair[0] == "CONFLICT" && (pair[1] == "REPLACE" || pair[1] == "FAIL"));
+    }
+
+    fn reference(&self, links: &[Link], catalog: &mut Catalog) {
+        let Some(first) = links.first() else {
+            return;
+        };
+        let mut columns: BTreeSet<_> = ROWIDS.map(str::to_owned).into();
+        match links
+            .iter()
+            .map(|link| link.column.as_deref().map(fold))
+            .collect::<Option<Vec<_>>>()
+        {
+            Some(named) => columns.extend(named),
+            None => columns.extend(self.key(&first.parent)),
+        }
+        let reference = Reference {
+            child: name(&first.child),
+            columns,
+            child_columns: links.iter().map(|link| fold(&link.child_column)).collect(),
+            on_delete: action(&first.on_delete),
+            on_update: action(&first.on_update),
+        };
+        catalog
+            .entry(&name(&first.parent))
+            .references
+            .push(reference);
+    }
+
+    /// A foreign key that names no columns refers to the primary key.
+    fn key(&self, table: &str) -> impl Iterator<Item = String> {
+        let own = move |column: &&Column| column.key > 0 && fold(&column.owner) == fold(table);
+        self.columns
+            .iter()
+            .filter(own)
+            .map(|column| fold(&column.name))
+    }
+}
+
+fn name(name: &str) -> Name {
+    fold(name).into()
+}
+
+fn action(action: &str) -> Action {
+    match action {
+        "CASCADE" => Action::Cascade,
+        "SET NULL" | "SET DEFAULT" => Action::Set,
+        _ => Action::Nothing,
+    }
+}
+
+/// The words of a statement in upper case, up to what cannot be read.
+fn keywords(sql: &str) -> Vec<String> {
+    let tokens = Dialect::Sqlite.tokens(sql).unwrap_or_default();
+    let words = tokens.iter().filter_map(|token| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+        _ => None,
+    });
+    words.collect()
+}
+
+fn view(object: &Object, catalog: &mut Catalog) {
+    let view = name(&object.name);
+    // A view is changed by its INSTEAD OF triggers alone, which say by themselves what they change.
+    for base in Source::mentions(&object.sql, catalog).tables {
+        if base != view {
+            catalog.entry(&base).views.insert(view.clone());
+        }
+    }
+}
+
+fn trigger(object: &Object, catalog: &mut Catalog) {
+    let (on, body) = trigger_parts(&object.sql).unwrap_or((Change::any(), object.sql.clone()));
+    let trigger = Trigger {
+        on,
+        rekeys: Rekeys::Never,
+        does: Source::mentions(&body, catalog),
+    };
+    let owner = catalog.entry(&name(&object.owner));
+    // `RAISE(FAIL)` keeps the rows before the error, and `RAISE(IGNORE)` after a change leaves it out of RETURNING.
+    owner.replaces |= says(&body, "FAIL") || says(&body, "IGNORE");
+    owner.triggers.push(trigger);
+}
+
+fn says(body: &str, keyword: &str) -> bool {
+    body.split(|c: char| !c.is_alphanumeric())
+        .any(|word| word.eq_ignore_ascii_case(keyword))
+}
+
+/// The event and the body of `CREATE TRIGGER`. The table between them is not the body's.
+fn trigger_parts(sql: &str) -> Option<(Change, String)> {
+    let mut tokens = Dialect::Sqlite.tokens(sql).ok()?;
+    tokens.retain(|token| !is_blank(token));
+    let keyword = |word| move |token: &_| is_keyword(token, word);
+    let place = |word| tokens.iter().position(|token| keyword(word)(&token.token));
+    let event = &tokens[..place("ON")?];
+    let has = |word| event.iter().any(|token| keyword(word)(&token.token));
+    let on = Change {
+        insert: has("INSERT"),
+        delete: has("DELETE"),
+        update: if has("UPDATE") {
+            Columns::All
+        } else {
+            Columns::None
+        },
+        truncate: None,
+    };
+    let body = tokens[place("BEGIN")?..]
+        .iter()
+        .map(|token| token.token.to_string());
+    Some((on, body.collect::<Vec<_>>().join(" ")))
+}
+
+#[cfg(test)]
+mod tests;

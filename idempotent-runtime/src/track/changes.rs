@@ -1,0 +1,263 @@
+//! What a transaction changed, savepoint by savepoint; pure.
+//!
+//! The log follows the statements: a savepoint opens a level, `RELEASE` merges it into the one below, `ROLLBACK TO`
+//! drops what came after it. What is left when the outermost transaction commits is what really changed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// More rows of one table in one transaction count as the whole table.
+const MOST_ROWS: usize = 4_096;
+
+/// The changes of one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    tables: BTreeMap<Arc<str>, Table>,
+    every: bool,
+}
+
+/// What is known of the changed rows of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// These rows, by their encoded keys, and no others.
+    Rows(HashSet<String>),
+    /// Rows unknown.
+    Whole,
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.is_empty() && !self.every
+    }
+
+    /// Whether rows of any tracked table may have changed.
+    pub(crate) fn every(&self) -> bool {
+        self.every
+    }
+
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&Arc<str>, &Table)> {
+        self.tables.iter()
+    }
+
+    /// Whether it is known already that rows of this table are not told apart.
+    pub(crate) fn is_whole(&self, table: &str) -> bool {
+        matches!(self.tables.get(table), Some(Table::Whole))
+    }
+
+    pub(crate) fn row(&mut self, table: &Arc<str>, key: String) {
+        let entry = self
+            .tables
+            .entry(Arc::clone(table))
+            .or_insert_with(|| Table::Rows(HashSet::new()));
+        if let Table::Rows(rows) = entry {
+            rows.insert(key);
+            if rows.len() > MOST_ROWS {
+                *entry = Table::Whole;
+            }
+        }
+    }
+
+    pub(crate) fn whole(&mut self, table: &Arc<str>) {
+        self.tables.insert(Arc::clone(table), Table::Whole);
+    }
+
+    pub(crate) fn whole_every(&mut self) {
+        self.every = true;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.every |= other.every;
+        for (table, changed) in other.tables {
+            match changed {
+                Table::Whole => self.whole(&table),
+                Table::Rows(rows) => rows.into_iter().for_each(|key| self.row(&table, key)),
+            }
+        }
+    }
+}
+
+/// One savepoint, or the transaction itself, which has no name unless a savepoint opened it (SQLite).
+#[derive(Debug, Default)]
+struct Level {
+    name: Option<String>,
+    changes: Changes,
+}
+
+/// What the open transaction of a connection has changed so far.
+#[derive(Debug, Default)]
+pub(crate) struct ChangeLog {
+    levels: Vec<Level>,
+}
+
+impl ChangeLog {
+    /// Whether a transaction is open.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.levels.is_empty()
+    }
+
+    /// A transaction was opened. A second `BEGIN` inside one changes nothing (PostgreSQL warns and goes on).
+    pub(crate) fn begin(&mut self) {
+        if self.levels.is_empty() {
+            self.levels.push(Level::default());
+        }
+    }
+
+    /// A savepoint was set.
+    pub(crate) fn savepoint(&mut self, name: &str) {
+        // Diesel sets a savepoint again after rolling back to it, without a release; a second empty level of the
+        // same name would say nothing more, and a long loop would pile them up.
+        // (The first level is the transaction, even where a savepoint opened it.)
+        if self.levels.len() < 2
+            || !self
+                .levels
+                .last()
+                .is_some_and(|top| top.name.as_deref() == Some(name) && top.changes.is_empty())
+        {
+            self.levels.push(Level {
+                name: Some(name.to_owned()),
+                changes: Changes::default(),
+            });
+        }
+    }
+
+    /// Whether releasing this savepoint ends the transaction, as in SQLite where a savepoint may open one.
+    pub(crate) fn is_outermost(&self, savepoint: &str) -> bool {
+        self.find(savepoint) == Some(0)
+    }
+
+    /// A savepoint was released: its changes and those of all after it belong to the level below.
+    pub(crate) fn release(&mut self, name: &str) {
+        let Some(index) = self.find(name).filter(|index| *index > 0) else {
+            return;
+        };
+        let released = self.levels.split_off(index);
+        if let Some(below) = self.levels.last_mut() {
+            released
+                .into_iter()
+                .for_each(|level| below.changes.merge(level.changes));
+        }
+    }
+
+    /// What came after the savepoint was undone; the savepoint itself stays.
+    pub(crate) fn rollback_to(&mut self, name: &str) {
+        if let Some(index) = self.find(name) {
+            self.levels.truncate(index + 1);
+            self.levels[index].changes = Changes::default();
+        }
+    }
+
+    /// The transaction is over.
+    pub(crate) fn close(&mut self) {
+        self.levels.clear();
+    }
+
+    /// Notes changes in the innermost level.
+    pub(crate) fn note(&mut self, changes: Changes) {
+        if let Some(top) = self.levels.last_mut() {
+            top.changes.merge(changes);
+        }
+    }
+
+    /// All that the transaction would change if it committed now.
+    pub(crate) fn pending(&self) -> Changes {
+        let mut all = Changes::default();
+        self.levels
+            .iter()
+            .for_each(|level| all.merge(level.changes.clone()));
+        all
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.levels
+            .iter()
+            .rposition(|level| level.name.as_deref() == Some(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users() -> Arc<str> {
+        Arc::from("users")
+    }
+
+    fn row(key: &str) -> Changes {
+        let mut changes = Changes::default();
+        changes.row(&users(), key.to_owned());
+        changes
+    }
+
+    fn opened(steps: impl FnOnce(&mut ChangeLog)) -> Changes {
+        let mut log = ChangeLog::default();
+        log.begin();
+        steps(&mut log);
+        log.pending()
+    }
+
+    #[test]
+    fn h14_rows_changed_after_a_savepoint_are_dropped_when_it_is_rolled_back() {
+        let left = opened(|log| {
+            log.note(row("1"));
+            log.savepoint("a");
+            log.note(row("2"));
+            log.savepoint("b");
+            log.note(row("3"));
+            log.rollback_to("a");
+        });
+        assert_eq!(left, row("1"));
+    }
+
+    #[test]
+    fn released_savepoints_belong_to_the_transaction() {
+        let left = opened(|log| {
+            log.savepoint("a");
+            log.savepoint("b");
+            log.note(row("1"));
+            log.release("a");
+            log.rollback_to("a");
+        });
+        assert_eq!(left, row("1"));
+    }
+
+    #[test]
+    fn the_innermost_of_two_savepoints_of_one_name_is_meant() {
+        let left = opened(|log| {
+            log.savepoint("a");
+            log.note(row("1"));
+            log.savepoint("a");
+            log.note(row("2"));
+            log.rollback_to("a");
+        });
+        assert_eq!(left, row("1"));
+    }
+
+    #[test]
+    fn a_savepoint_tried_over_and_over_takes_no_room() {
+        let mut log = ChangeLog::default();
+        log.begin();
+        for _ in 0..10_000 {
+            log.savepoint("a");
+            log.note(row("1"));
+            log.rollback_to("a");
+        }
+        assert_eq!(log.levels.len(), 2);
+        assert!(log.pending().is_empty());
+    }
+
+    #[test]
+    fn thousands_of_rows_become_the_table() {
+        let mut changes = Changes::default();
+        (0..=MOST_ROWS).for_each(|key| changes.row(&users(), key.to_string()));
+        changes.row(&users(), "later".to_owned());
+        assert_eq!(changes.tables().next(), Some((&users(), &Table::Whole)));
+    }
+
+    #[test]
+    fn a_savepoint_that_opened_the_transaction_ends_it_when_released() {
+        let mut log = ChangeLog::default();
+        log.savepoint("a");
+        log.savepoint("b");
+        assert!(log.is_outermost("a") && !log.is_outermost("b"));
+    }
+}

@@ -1,0 +1,314 @@
+//! `TrackedConnection<C>`: a Diesel connection that knows which rows its transactions change.
+//!
+//! How its transactions go is written in `connection/transaction.rs`.
+
+use std::any::TypeId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diesel::backend::Backend;
+use diesel::connection::{
+    AnsiTransactionManager, CacheSize, Connection, ConnectionSealed, Instrumentation,
+    LoadConnection, TransactionManager,
+};
+use diesel::expression::QueryMetadata;
+use diesel::migration::MigrationConnection;
+use diesel::query_builder::{Query, QueryBuilder, QueryFragment, QueryId};
+use diesel::r2d2::R2D2Connection;
+use diesel::result::{ConnectionResult, QueryResult};
+use diesel::row::Row;
+
+use super::backend::Trackable;
+use super::changes::{ChangeLog, Changes};
+use super::fragment::{Telling, TellingMore};
+use super::plans::{Database, Plans, Step, known};
+use super::row::{TrackedCursor, TrackedRow};
+use super::stamper::Stamper;
+use super::statement::plan::{Plan, Rows};
+use crate::execution::Scope;
+use crate::hold::Hold;
+
+mod batch;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod transaction;
+
+use transaction::depth;
+
+/// A Diesel connection that tells its application which rows its transactions change.
+///
+/// It does what the connection inside does: results, counts, errors and transaction depth are the same. Made by a
+/// [`Pool`](crate::Pool), by [`Idempotent::manager`](crate::Idempotent::manager), or by hand with
+/// [`attach`](Self::attach); without an application behind it, it works and announces nothing.
+///
+/// A change outside a transaction gets one of its own, because the announcement must come before its commit.
+#[derive(Debug)]
+pub struct TrackedConnection<C> {
+    inner: C,
+    log: ChangeLog,
+    plans: Plans,
+    /// What it knows together with its siblings.
+    shared: Arc<Database>,
+    /// What it knows alone: after it has changed its role, or the schema in a transaction that is still open.
+    private: Option<Arc<Database>>,
+    stamper: Option<Arc<dyn Stamper>>,
+    owner: Option<Owner>,
+    /// The savepoint that proves that the transaction is still the one that was opened is set.
+    guarded: bool,
+    doomed: bool,
+    /// It has acted as someone else than its siblings, or has what they have not.
+    own_role: bool,
+    /// The open transaction has changed the schema.
+    own_schema: bool,
+    /// A row that was read has failed to come.
+    failed: Arc<AtomicBool>,
+}
+
+/// The request that a connection belongs to while it is out of the pool.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) scope: Scope,
+    /// Its claim and lock do not end before the connection is back.
+    pub(crate) _hold: Option<Arc<Hold>>,
+}
+
+impl<C> TrackedConnection<C> {
+    /// Puts the wrapper around a connection. It announces nothing until it is [attached](Self::attach).
+    pub fn new(inner: C) -> Self {
+        Self {
+            inner,
+            log: ChangeLog::default(),
+            plans: Plans::default(),
+            shared: Arc::default(),
+            private: None,
+            stamper: None,
+            owner: None,
+            guarded: false,
+            doomed: false,
+            own_role: false,
+            own_schema: false,
+            failed: Arc::default(),
+        }
+    }
+
+    /// The connection inside. What is changed through it is **not seen**: it is for what concerns no rows, such as
+    /// SQLite's custom functions.
+    pub fn untracked(&mut self) -> &mut C {
+        &mut self.inner
+    }
+
+    pub(crate) fn set_stamper(&mut self, stamper: Arc<dyn Stamper>) {
+        self.stamper = Some(stamper);
+    }
+
+    pub(crate) fn set_database(&mut self, database: Arc<Database>) {
+        self.shared = database;
+    }
+
+    pub(crate) fn set_owner(&mut self, owner: Option<Owner>) {
+        self.owner = owner;
+    }
+}
+
+impl<C: Trackable> TrackedConnection<C> {
+    fn step<T>(&mut self, source: &T) -> Step
+    where
+        T: QueryFragment<C::Backend> + QueryId,
+    {
+        self.plan(T::query_id(), || sql_of::<C::Backend, T>(source))
+    }
+
+    fn plan(&mut self, id: Option<TypeId>, sql: impl FnOnce() -> QueryResult<String>) -> Step {
+        let database = self.private.as_ref().unwrap_or(&self.shared);
+        self.plans
+            .step(id, sql, database, &mut self.inner, self.log.is_open())
+    }
+
+    fn load_changed<T>(&mut self, plan: &Plan, source: T) -> QueryResult<(Vec<C::OwnedRow>, usize)>
+    where
+        T: Query + QueryFragment<C::Backend> + QueryId,
+        C::Backend: QueryMetadata<T::SqlType>,
+    {
+        self.change(&known(plan), |inner, changes| {
+            let Some(rows) = &plan.rows else {
+                return Ok((inner.load_owned(source)?, 0));
+            };
+            let loaded = inner.load_owned(TellingMore {
+                statement: source,
+                suffix: &rows.suffix,
+            })?;
+            loaded
+                .iter()
+                .for_each(|row| note_row::<C>(rows, row, changes));
+            Ok((loaded, rows.keys))
+        })
+    }
+}
+
+fn note_row<C: Trackable>(rows: &Rows, row: &C::OwnedRow, changes: &mut Changes) {
+    if changes.is_whole(&rows.table) {
+        return;
+    }
+    let first = Row::<C::Backend>::field_count(row).saturating_sub(rows.keys);
+    let keys: Vec<_> = (first..first + rows.keys)
+        .map(|column| C::key_text(row, column))
+        .collect();
+    changes.row(&rows.table, keys.join(","));
+}
+
+fn execute_changed<C, T>(
+    inner: &mut C,
+    plan: &Plan,
+    source: &T,
+    changes: &mut Changes,
+) -> QueryResult<usize>
+where
+    C: Trackable,
+    T: QueryFragment<C::Backend> + QueryId,
+{
+    let Some(rows) = &plan.rows else {
+        return inner.execute_returning_count(source);
+    };
+    let telling = Telling {
+        statement: source,
+        suffix: &rows.suffix,
+    };
+    inner.each_owned(telling, |row| note_row::<C>(rows, row, changes))
+}
+
+fn sql_of<DB, T>(source: &T) -> QueryResult<String>
+where
+    DB: Backend<QueryBuilder: Default> + Default,
+    T: QueryFragment<DB>,
+{
+    let mut builder = DB::QueryBuilder::default();
+    source.to_sql(&mut builder, &DB::default())?;
+    Ok(builder.finish())
+}
+
+impl<C> ConnectionSealed for TrackedConnection<C> {}
+
+impl<C: Trackable> Connection for TrackedConnection<C> {
+    type Backend = C::Backend;
+    type TransactionManager = AnsiTransactionManager;
+
+    fn establish(url: &str) -> ConnectionResult<Self> {
+        C::establish(url).map(Self::new)
+    }
+
+    fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>
+    where
+        T: QueryFragment<Self::Backend> + QueryId,
+    {
+        match self.step(source) {
+            Step::Pass => self.watched(|inner| inner.execute_returning_count(source)),
+            Step::Change(plan) => self.change(&known(&plan), |inner, changes| {
+                execute_changed(inner, &plan, source, changes)
+            }),
+            Step::Opaque => self.unwrapped(|inner| inner.execute_returning_count(source)),
+            Step::Schema { changes } => {
+                self.schema(changes, |inner| inner.execute_returning_count(source))
+            }
+            Step::Role => self.role(|inner| inner.execute_returning_count(source)),
+            Step::Control(control) => {
+                let sql = sql_of::<C::Backend, T>(source)?;
+                self.control(&control, &sql, |inner| {
+                    inner.execute_returning_count(source).map(|_| ())
+                })?;
+                Ok(0)
+            }
+        }
+    }
+
+    fn transaction_state(
+        &mut self,
+    ) -> &mut <Self::TransactionManager as TransactionManager<Self>>::TransactionStateData {
+        self.inner.transaction_state()
+    }
+
+    fn instrumentation(&mut self) -> &mut dyn Instrumentation {
+        self.inner.instrumentation()
+    }
+
+    fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
+        self.inner.set_instrumentation(instrumentation);
+    }
+
+    fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
+        self.inner.set_prepared_statement_cache_size(size);
+    }
+}
+
+impl<C, B> LoadConnection<B> for TrackedConnection<C>
+where
+    C: Trackable + LoadConnection<B>,
+{
+    type Cursor<'conn, 'query>
+        = TrackedCursor<<C as LoadConnection<B>>::Cursor<'conn, 'query>, C::OwnedRow>
+    where
+        Self: 'conn;
+    type Row<'conn, 'query>
+        = TrackedRow<<C as LoadConnection<B>>::Row<'conn, 'query>, C::OwnedRow>
+    where
+        Self: 'conn;
+
+    fn load<'conn, 'query, T>(
+        &'conn mut self,
+        source: T,
+    ) -> QueryResult<Self::Cursor<'conn, 'query>>
+    where
+        T: Query + QueryFragment<Self::Backend> + QueryId + 'query,
+        Self::Backend: QueryMetadata<T::SqlType>,
+    {
+        let (rows, hidden) = match self.step(&source) {
+            Step::Pass => {
+                self.refuse_if_doomed()?;
+                let failed = Arc::clone(&self.failed);
+                let cursor = LoadConnection::<B>::load(&mut self.inner, source)
+                    .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+                return Ok(TrackedCursor::Direct {
+                    cursor,
+                    failed: Arc::clone(&self.failed),
+                });
+            }
+            Step::Change(plan) => self.load_changed(&plan, source)?,
+            Step::Opaque => (self.unwrapped(|inner| inner.load_owned(source))?, 0),
+            Step::Schema { changes } => {
+                (self.schema(changes, |inner| inner.load_owned(source))?, 0)
+            }
+            Step::Role => (self.role(|inner| inner.load_owned(source))?, 0),
+            Step::Control(control) => {
+                let sql = sql_of::<C::Backend, T>(&source)?;
+                self.control(&control, &sql, |inner| inner.load_owned(source).map(|_| ()))?;
+                (Vec::new(), 0)
+            }
+        };
+        Ok(TrackedCursor::Changed {
+            rows: rows.into_iter(),
+            hidden,
+            count: count::<C>,
+        })
+    }
+}
+
+fn count<C: Trackable>(row: &C::OwnedRow) -> usize {
+    Row::<C::Backend>::field_count(row)
+}
+
+impl<C: Trackable> R2D2Connection for TrackedConnection<C> {
+    fn ping(&mut self) -> QueryResult<()> {
+        self.inner.ping()
+    }
+
+    fn is_broken(&mut self) -> bool {
+        self.doomed || self.inner.is_broken() || (self.log.is_open() && depth(&mut self.inner) == 0)
+    }
+}
+
+impl<C: Trackable> MigrationConnection for TrackedConnection<C> {
+    fn setup(&mut self) -> QueryResult<usize> {
+        self.inner.setup()
+    }
+}

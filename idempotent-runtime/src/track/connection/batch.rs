@@ -1,0 +1,153 @@
+//! Batches: several statements in one text, by `batch_execute`.
+//!
+//! A batch is cut only where it must be: at transaction control, because the stamp comes before the COMMIT, and on
+//! SQLite, outside a transaction, at every change, because each commits by itself there. PostgreSQL runs a batch
+//! outside a transaction as one, and so does this, but for one that holds transaction control: there what comes
+//! before the first BEGIN is committed by itself.
+
+use diesel::connection::SimpleConnection;
+use diesel::result::QueryResult;
+
+use super::{Trackable, TrackedConnection};
+use crate::track::Registry;
+use crate::track::changes::Changes;
+use crate::track::plans::{Step, note_whole};
+use crate::track::statement::Dialect;
+use crate::track::statement::plan::Plan;
+use crate::track::statement::split::split;
+
+impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
+    fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
+        match split(sql, C::DIALECT) {
+            Some(statements) if statements.len() > 1 => self.batch(sql, &statements),
+            Some(_) => self.batch_one(sql),
+            None => self.batch_unread(sql),
+        }
+    }
+}
+
+impl<C: Trackable> TrackedConnection<C> {
+    fn batch_step(&mut self, sql: &str) -> Step {
+        self.plan(None, || Ok(sql.to_owned()))
+    }
+
+    fn batch_one(&mut self, sql: &str) -> QueryResult<()> {
+        match self.batch_step(sql) {
+            Step::Pass => self.watched(|inner| inner.batch_execute(sql)),
+            Step::Opaque => self.unwrapped(|inner| inner.batch_execute(sql)),
+            Step::Schema { changes } => self.schema(changes, |inner| inner.batch_execute(sql)),
+            Step::Role => self.role(|inner| inner.batch_execute(sql)),
+            Step::Control(control) => self.control(&control, sql, |inner| inner.batch_execute(sql)),
+            Step::Change(plan) => self.batch_changes(sql, &of_plan(&plan)),
+        }
+    }
+
+    fn batch(&mut self, sql: &str, statements: &[&str]) -> QueryResult<()> {
+        let steps: Vec<Step> = statements
+            .iter()
+            .map(|statement| self.batch_step(statement))
+            .collect();
+        if steps.iter().all(|step| matches!(step, Step::Pass)) {
+            return self.batch_harmless(sql, &steps);
+        }
+        let mut at = 0;
+        while at < statements.len() {
+            let length = steps[at..]
+                .iter()
+                .take_while(|step| !matches!(step, Step::Control(_)))
+                .count();
+            if length == 0 {
+                self.batch_one(statements[at])?;
+                at += 1;
+                continue;
+            }
+            self.batch_stretch(sql, &statements[at..at + length], &steps[at..at + length])?;
+            at += length;
+        }
+        Ok(())
+    }
+
+    /// Nothing in it moves the transaction or changes tracked rows.
+    fn batch_harmless(&mut self, sql: &str, steps: &[Step]) -> QueryResult<()> {
+        let result = self.watched(|inner| inner.batch_execute(sql));
+        self.batch_aftermath(steps);
+        result
+    }
+
+    fn batch_aftermath(&mut self, steps: &[Step]) {
+        if steps.iter().any(|step| matches!(step, Step::Role)) {
+            self.own_role = true;
+            self.keep_private();
+        }
+        if steps.iter().any(|step| matches!(step, Step::Schema { .. })) {
+            self.schema_moved();
+        }
+    }
+
+    /// Statements between two of transaction control.
+    fn batch_stretch(&mut self, sql: &str, statements: &[&str], steps: &[Step]) -> QueryResult<()> {
+        if statements.len() == 1 || (C::DIALECT == Dialect::Sqlite && !self.log.is_open()) {
+            return statements
+                .iter()
+                .try_for_each(|statement| self.batch_one(statement));
+        }
+        let mut changes = Changes::default();
+        for step in steps {
+            match step {
+                Step::Change(plan) => note_plan(plan, &mut changes),
+                // What comes after it was planned before it.
+                Step::Opaque | Step::Schema { .. } if !Registry::global().is_empty() => {
+                    changes.whole_every()
+                }
+                _ => {}
+            }
+        }
+        let text = stretch(sql, statements);
+        if changes.is_empty() {
+            return self.batch_harmless(text, steps);
+        }
+        let result = self.batch_changes(text, &changes);
+        self.batch_aftermath(steps);
+        result
+    }
+
+    /// Its statements could not be told apart.
+    fn batch_unread(&mut self, sql: &str) -> QueryResult<()> {
+        const CHANGES: [&str; 8] = [
+            "insert", "update", "delete", "replace", "merge", "truncate", "copy", "call",
+        ];
+        let text = sql.to_lowercase();
+        if Registry::global().is_empty() || !CHANGES.iter().any(|word| text.contains(word)) {
+            return self.watched(|inner| inner.batch_execute(sql));
+        }
+        // It may hold transaction control, so it cannot be put into a transaction.
+        self.unwrapped(|inner| inner.batch_execute(sql))
+    }
+
+    fn batch_changes(&mut self, sql: &str, changes: &Changes) -> QueryResult<()> {
+        self.change(changes, |inner, _| inner.batch_execute(sql))
+    }
+}
+
+fn of_plan(plan: &Plan) -> Changes {
+    let mut changes = Changes::default();
+    note_plan(plan, &mut changes);
+    changes
+}
+
+/// A batch returns no rows, so none are known.
+fn note_plan(plan: &Plan, changes: &mut Changes) {
+    note_whole(plan, changes);
+    if let Some(rows) = &plan.rows {
+        changes.whole(&rows.table);
+    }
+}
+
+/// The text from the first of these statements to the end of the last.
+fn stretch<'a>(sql: &'a str, statements: &[&'a str]) -> &'a str {
+    let start = |part: &str| part.as_ptr() as usize - sql.as_ptr() as usize;
+    match (statements.first(), statements.last()) {
+        (Some(first), Some(last)) => &sql[start(first)..start(last) + last.len()],
+        _ => sql,
+    }
+}

@@ -1,0 +1,433 @@
+//! What moves a transaction: BEGIN, savepoints, COMMIT, ROLLBACK, and the errors that end one without a word.
+//!
+//! # States
+//!
+//! | state | how it is entered | what it means |
+//! | --- | --- | --- |
+//! | idle | at first; after COMMIT and ROLLBACK | a change gets a transaction of its own |
+//! | open | BEGIN, START TRANSACTION, on SQLite also SAVEPOINT | changes are noted, savepoint by savepoint |
+//! | doomed | the database ended the open transaction by itself (SQLite) | everything is refused until ROLLBACK |
+//!
+//! # Interleavings
+//!
+//! A commit goes: guard, stamp, COMMIT. Row locks are held until COMMIT is done, so for any one row the order of
+//! stamps is the order of commits. A writer that comes between our stamp and our COMMIT must wait for our row lock, so
+//! its own stamp comes after ours, and a record that depends on ours is ended by it. If COMMIT fails after the stamp,
+//! a record too many was ended, which is safe. If it is not known whether COMMIT has happened, the reply is not kept.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::result::{Error, QueryResult};
+
+use super::{Trackable, TrackedConnection};
+use crate::execution::{self, Scope, Unkept};
+use crate::track::Registry;
+use crate::track::changes::{ChangeLog, Changes};
+use crate::track::plans::{Plans, schema_changed};
+use crate::track::stamper::{Receipt, database_error};
+use crate::track::statement::keywords::Control;
+
+impl<C: Trackable> TrackedConnection<C> {
+    /// Runs something that may fail, and finds out whether the failure has ended the transaction.
+    pub(super) fn watched<R>(
+        &mut self,
+        run: impl FnOnce(&mut C) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        self.refuse_if_doomed()?;
+        let known = depth(&mut self.inner);
+        let result = run(&mut self.inner);
+        if result.is_err() {
+            self.after_error(known);
+        }
+        result
+    }
+
+    /// `known`: how deep in transactions Diesel was before the error.
+    fn after_error(&mut self, known: u32) {
+        if !self.log.is_open() || !self.inner.lost_transaction() {
+            return;
+        }
+        if known > 0 && depth(&mut self.inner) == 0 {
+            // Diesel has noticed and would send no ROLLBACK: what its caller goes on with must not be committed.
+            self.inner.abort_own();
+            for _ in 0..known {
+                let _ = AnsiTransactionManager::begin_transaction(&mut self.inner);
+            }
+        }
+        self.doomed = true;
+    }
+
+    /// Finds out what a row that failed to come has done to the transaction.
+    fn note_failed(&mut self) {
+        if self.failed.swap(false, Ordering::Relaxed) {
+            let known = depth(&mut self.inner);
+            self.after_error(known);
+        }
+    }
+
+    /// Fails if the open transaction is not the one that was opened any more.
+    pub(super) fn refuse_if_doomed(&mut self) -> QueryResult<()> {
+        self.note_failed();
+        if self.doomed {
+            return Err(database_error(
+                "the database has rolled this transaction back after an error; nothing else runs in it until ROLLBACK"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Runs a statement that changes rows: in the open transaction, or else in one of its own. What is known
+    /// beforehand of its changes is noted even if it fails, for SQLite's `OR FAIL` keeps what it did before the error.
+    pub(super) fn change<R>(
+        &mut self,
+        known: &Changes,
+        run: impl FnOnce(&mut C, &mut Changes) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        let mut changes = known.clone();
+        if self.stamper.is_none() {
+            warn_unattached();
+            return self.watched(|inner| run(inner, &mut changes));
+        }
+        if self.log.is_open() {
+            let result = self.watched(|inner| run(inner, &mut changes));
+            self.log.note(if result.is_ok() {
+                changes
+            } else {
+                known.clone()
+            });
+            return result;
+        }
+        self.refuse_if_doomed()?;
+        self.inner.open_own()?;
+        let result = run(&mut self.inner, &mut changes);
+        self.close_own(result, known, &changes)
+    }
+
+    /// Ends the transaction around a single statement.
+    fn close_own<R>(
+        &mut self,
+        result: QueryResult<R>,
+        known: &Changes,
+        changes: &Changes,
+    ) -> QueryResult<R> {
+        let committed = match &result {
+            Ok(_) => self.commit_own(changes),
+            Err(_) if C::KEEPS_BEFORE_ERROR && !known.is_empty() => self.commit_own(known),
+            Err(_) => Err(Error::RollbackTransaction),
+        };
+        if committed.is_err() {
+            self.inner.abort_own();
+        }
+        result.and_then(|result| committed.map(|()| result))
+    }
+
+    fn commit_own(&mut self, changes: &Changes) -> QueryResult<()> {
+        self.inner.before_stamp(self.deferred(changes))?;
+        let receipt = self.stamp(changes)?;
+        let committed = self.inner.commit("COMMIT");
+        settle::<C>(receipt, &committed, true);
+        committed
+    }
+
+    fn deferred(&self, changes: &Changes) -> bool {
+        let database = self.private.as_ref().unwrap_or(&self.shared);
+        !changes.is_empty() && database.may_defer()
+    }
+
+    fn stamp(&self, changes: &Changes) -> QueryResult<Option<Box<dyn Receipt>>> {
+        let Some(stamper) = self.stamper.as_ref().filter(|_| !changes.is_empty()) else {
+            return Ok(None);
+        };
+        Ok(Some(stamper.stamp(self.scope().as_ref(), changes)?))
+    }
+
+    fn scope(&self) -> Option<Scope> {
+        match &self.owner {
+            Some(owner) => Some(owner.scope.clone()),
+            None => execution::current(),
+        }
+    }
+
+    /// Stamps what is committed already: no failure can abort it any more, so it is owed then, and the reply of its
+    /// handler is not kept in any case.
+    fn announce_late(&self, changes: &Changes) {
+        match self.stamp(changes) {
+            Ok(Some(receipt)) => receipt.unknown(),
+            Ok(None) => {}
+            Err(_) => self.owe(changes),
+        }
+    }
+
+    fn owe(&self, changes: &Changes) {
+        if let Some(Scope::Execution(execution)) = self.scope() {
+            execution.spoil(Unkept::StoreAway);
+        }
+        if let Some(stamper) = &self.stamper {
+            // A writer that keeps no record does not fail: what it cannot announce is owed.
+            let _ = stamper.stamp(Some(&Scope::Background), changes);
+        }
+    }
+
+    /// A statement of transaction control: the log follows what it does. `run` sends it as it is.
+    pub(super) fn control(
+        &mut self,
+        control: &Control,
+        sql: &str,
+        run: impl FnOnce(&mut C) -> QueryResult<()>,
+    ) -> QueryResult<()> {
+        match control {
+            Control::Begin => self.open(sql, |log| log.begin()),
+            Control::Savepoint(name) if self.log.is_open() => {
+                self.watched(run)?;
+                self.log.savepoint(name);
+                Ok(())
+            }
+            Control::Savepoint(name) => self.open(sql, |log| log.savepoint(name)),
+            Control::Release(name) if self.log.is_outermost(name) => self.commit(sql, End::Commit),
+            Control::Release(name) => {
+                self.watched(run)?;
+                self.log.release(name);
+                Ok(())
+            }
+            Control::RollbackTo(name) => {
+                self.note_failed();
+                run(&mut self.inner)?;
+                self.log.rollback_to(name);
+                // The guard was set after the savepoint that opened the transaction.
+                if self.guarded && self.log.is_outermost(name) {
+                    self.inner.set_guard()?;
+                }
+                Ok(())
+            }
+            Control::Commit { chain: false } => self.commit(sql, End::Commit),
+            Control::Commit { chain: true } => self.commit(sql, End::Chain),
+            Control::Prepare => self.commit(sql, End::Prepare),
+            Control::Rollback { chain } => self.rollback(*chain, run),
+            Control::CommitPrepared => self.commit_prepared(run),
+            Control::RollbackPrepared => run(&mut self.inner),
+        }
+    }
+
+    fn open(&mut self, sql: &str, note: impl FnOnce(&mut ChangeLog)) -> QueryResult<()> {
+        if self.log.is_open() {
+            return self.inner.batch_execute(sql);
+        }
+        self.inner.batch_execute(&C::opening(sql))?;
+        note(&mut self.log);
+        self.guarded = true;
+        Ok(())
+    }
+
+    fn commit(&mut self, sql: &str, end: End) -> QueryResult<()> {
+        if !self.log.is_open() {
+            return self.inner.batch_execute(sql);
+        }
+        self.refuse_if_doomed()?;
+        let changes = self.log.pending();
+        if std::mem::take(&mut self.guarded)
+            && let Err(error) = self.inner.before_stamp(self.deferred(&changes))
+        {
+            self.lost_before_commit(&changes);
+            return Err(error);
+        }
+        let receipt = self.stamp(&changes)?;
+        let committed = self.inner.commit(sql);
+        settle::<C>(receipt, &committed, end != End::Prepare);
+        if committed.is_err() && !C::CLOSES_ON_FAILED_COMMIT && self.inner.lost_transaction() {
+            self.inner.abort_own();
+            self.closed(false);
+        }
+        if committed.is_ok() || C::CLOSES_ON_FAILED_COMMIT {
+            if committed.is_err() {
+                // What was sent before the COMMIT may be what failed.
+                let _ = self.inner.batch_execute("ROLLBACK");
+            }
+            self.closed(end == End::Chain && committed.is_ok());
+        }
+        committed
+    }
+
+    /// The transaction ended without a word, and what came after may have been committed statement by statement.
+    fn lost_before_commit(&mut self, changes: &Changes) {
+        if !self.inner.lost_transaction() {
+            return;
+        }
+        self.announce_late(changes);
+        self.inner.abort_own();
+        self.closed(false);
+    }
+
+    /// Commits a transaction that some connection has prepared earlier. Its rows have been locked since, but what
+    /// depends on whole tables has not waited for it.
+    fn commit_prepared(&mut self, run: impl FnOnce(&mut C) -> QueryResult<()>) -> QueryResult<()> {
+        let receipt = self.stamp(&everything())?;
+        let committed = run(&mut self.inner);
+        settle::<C>(receipt, &committed, true);
+        committed
+    }
+
+    fn rollback(
+        &mut self,
+        chain: bool,
+        run: impl FnOnce(&mut C) -> QueryResult<()>,
+    ) -> QueryResult<()> {
+        self.note_failed();
+        run(&mut self.inner)?;
+        self.closed(chain);
+        Ok(())
+    }
+
+    /// The transaction is over, and with `AND CHAIN` the next one is open.
+    fn closed(&mut self, chain: bool) {
+        self.log.close();
+        self.guarded = false;
+        self.doomed = false;
+        if std::mem::take(&mut self.own_schema) {
+            schema_changed();
+        }
+        // A `SET LOCAL ROLE` has ended with it, and so has what only this transaction saw.
+        if self.private.take().is_some() {
+            self.plans = Plans::default();
+        }
+        self.private = self.own_role.then(Arc::default);
+        if chain {
+            self.log.begin();
+            self.guarded = true;
+        }
+    }
+
+    /// Afterwards the catalog says other things than before, for this connection at once and for the others when the
+    /// transaction ends.
+    pub(super) fn schema<R>(
+        &mut self,
+        changes: bool,
+        run: impl FnOnce(&mut C) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        let result = if changes {
+            self.unwrapped(run)
+        } else {
+            self.watched(run)
+        };
+        self.schema_moved();
+        result
+    }
+
+    pub(super) fn schema_moved(&mut self) {
+        if self.log.is_open() {
+            self.own_schema = true;
+            self.keep_private();
+        } else {
+            schema_changed();
+        }
+    }
+
+    /// Afterwards this connection may do other things than its siblings.
+    pub(super) fn role<R>(&mut self, run: impl FnOnce(&mut C) -> QueryResult<R>) -> QueryResult<R> {
+        let result = self.watched(run);
+        self.own_role = true;
+        self.keep_private();
+        result
+    }
+
+    pub(super) fn keep_private(&mut self) {
+        self.private = Some(Arc::default());
+        self.plans = Plans::default();
+    }
+
+    /// Runs what may change any row and may not be put into a transaction (it may commit by itself). Outside one, its
+    /// changes are announced after they were committed, which is too late for a reply to depend on them.
+    pub(super) fn unwrapped<R>(
+        &mut self,
+        run: impl FnOnce(&mut C) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        let every = everything();
+        if self.log.is_open() {
+            let result = self.watched(run);
+            self.log.note(every);
+            return result;
+        }
+        let result = self.watched(run);
+        self.announce_late(&every);
+        result
+    }
+}
+
+/// All tracked tables.
+pub(super) fn everything() -> Changes {
+    let mut changes = Changes::default();
+    if !Registry::global().is_empty() {
+        changes.whole_every();
+    }
+    changes
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Commit,
+    /// The next one begins at once.
+    Chain,
+    /// Another session may commit it later.
+    Prepare,
+}
+
+/// Tells the stamper what became of its stamp.
+fn settle<C: Trackable>(
+    receipt: Option<Box<dyn Receipt>>,
+    committed: &QueryResult<()>,
+    for_good: bool,
+) {
+    match (receipt, committed) {
+        (Some(receipt), Ok(())) if for_good => receipt.committed(),
+        (Some(receipt), Ok(())) => receipt.unknown(),
+        (Some(receipt), Err(error)) if !C::surely_not_committed(error) => receipt.unknown(),
+        _ => {}
+    }
+}
+
+fn warn_unattached() {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            "a TrackedConnection with no Idempotent behind it has changed tracked rows: no reply is ended by that. Take it from a pool of Idempotent's, or `attach` it"
+        );
+    }
+}
+
+/// How deep in transactions Diesel is; of one opened by hand it does not know.
+pub(super) fn depth<C: Trackable>(connection: &mut C) -> u32 {
+    let status = AnsiTransactionManager::transaction_manager_status_mut(connection);
+    status
+        .transaction_depth()
+        .ok()
+        .flatten()
+        .map_or(0, NonZeroU32::get)
+}
+
+/// Runs a closure in a transaction that this statement opens, as Diesel's own connections do.
+#[cfg(feature = "sqlite")]
+pub(super) fn transaction_by<C, T, E>(
+    connection: &mut TrackedConnection<C>,
+    sql: &str,
+    work: impl FnOnce(&mut TrackedConnection<C>) -> Result<T, E>,
+) -> Result<T, E>
+where
+    C: Trackable,
+    E: From<Error>,
+{
+    AnsiTransactionManager::begin_transaction_sql(connection, sql)?;
+    match work(connection) {
+        Ok(value) => {
+            AnsiTransactionManager::commit_transaction(connection)?;
+            Ok(value)
+        }
+        Err(error) => {
+            AnsiTransactionManager::rollback_transaction(connection)?;
+            Err(error)
+        }
+    }
+}

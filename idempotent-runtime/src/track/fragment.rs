@@ -1,0 +1,58 @@
+//! A user's statement with our suffix behind it.
+
+use diesel::backend::Backend;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::sql_types::Untyped;
+
+/// The suffix that makes a statement tell which rows it changed; for statements that returned nothing before.
+#[derive(Debug)]
+pub(super) struct Telling<'a, T> {
+    pub(super) statement: &'a T,
+    pub(super) suffix: &'a str,
+}
+
+/// The same for statements that have a `RETURNING` of their own, and so the types of its columns.
+#[derive(Debug)]
+pub(super) struct TellingMore<'a, T> {
+    pub(super) statement: T,
+    pub(super) suffix: &'a str,
+}
+
+/// Tells the prepared statement with the suffix from the one without.
+#[derive(Debug)]
+pub(super) struct Suffixed<Id>(std::marker::PhantomData<Id>);
+
+impl<T> Query for Telling<'_, T> {
+    type SqlType = Untyped;
+}
+
+impl<T: Query> Query for TellingMore<'_, T> {
+    type SqlType = T::SqlType;
+}
+
+impl<T: QueryId> QueryId for Telling<'_, T> {
+    type QueryId = Suffixed<T::QueryId>;
+    const HAS_STATIC_QUERY_ID: bool = T::HAS_STATIC_QUERY_ID;
+}
+
+impl<T: QueryId> QueryId for TellingMore<'_, T> {
+    type QueryId = Suffixed<T::QueryId>;
+    const HAS_STATIC_QUERY_ID: bool = T::HAS_STATIC_QUERY_ID;
+}
+
+impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for Telling<'_, T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.statement.walk_ast(out.reborrow())?;
+        out.push_sql(self.suffix);
+        Ok(())
+    }
+}
+
+impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for TellingMore<'_, T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.statement.walk_ast(out.reborrow())?;
+        out.push_sql(self.suffix);
+        Ok(())
+    }
+}

@@ -1,0 +1,307 @@
+//! Which statements change what: planned once, then remembered.
+
+use std::any::TypeId;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use diesel::QueryResult;
+use once_cell::sync::Lazy;
+
+use super::Registry;
+use super::backend::Trackable;
+use super::catalog::Catalog;
+use super::changes::Changes;
+use super::statement::Dialect;
+use super::statement::analyse::analyse;
+use super::statement::keywords::{Class, Control, classify, without_comments};
+use super::statement::plan::{Plan, Whole, plan};
+use crate::sync::lock;
+
+/// Texts of dynamic statements that a connection remembers; when there are more, it starts anew.
+const MOST_TEXTS: usize = 512;
+
+/// Longer texts are not remembered: they are made once, with their values in them.
+const LONGEST_TEXT: usize = 16 * 1024;
+
+/// Of more untracked tables than these it is not said that they are.
+const MOST_WARNINGS: usize = 1_000;
+
+/// What to do with a statement.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// Hand it on untouched.
+    Pass,
+    /// It may change tracked rows.
+    Change(Arc<Plan>),
+    /// It may change tracked rows and commit by itself: it cannot be put into a transaction.
+    Opaque,
+    /// It moves the transaction.
+    Control(Control),
+    /// It voids what the catalog said, for all connections, and may change rows.
+    Schema {
+        /// It does.
+        changes: bool,
+    },
+    /// It voids what the catalog said, for this connection.
+    Role,
+}
+
+/// Counts the changes of any schema by this process. What was read or planned under another number is void.
+static SCHEMA: AtomicU64 = AtomicU64::new(0);
+
+/// A schema has changed, or may have.
+pub(super) fn schema_changed() {
+    SCHEMA.fetch_add(1, Ordering::AcqRel);
+}
+
+/// How long a catalog that could not be read is not asked for again.
+const UNREADABLE: Duration = Duration::from_secs(60);
+
+/// What all connections to one database know together.
+#[derive(Debug, Default)]
+pub(crate) struct Database(Mutex<Known>);
+
+#[derive(Debug, Default)]
+enum Known {
+    #[default]
+    Nothing,
+    /// As of this number of the schema.
+    Catalog(u64, Arc<Catalog>),
+    /// It did not answer then.
+    Unreadable(Instant),
+}
+
+impl Database {
+    /// Asks the database, once. `None` if it does not answer, as in a failed transaction.
+    pub(super) fn catalog<C: Trackable>(
+        &self,
+        connection: &mut C,
+        in_transaction: bool,
+    ) -> Option<Arc<Catalog>> {
+        let mut known = lock(&self.0);
+        // Before it is read: what changes meanwhile makes it void.
+        let generation = SCHEMA.load(Ordering::Acquire);
+        match &*known {
+            Known::Catalog(of, catalog) if *of == generation => return Some(Arc::clone(catalog)),
+            Known::Unreadable(since) if since.elapsed() < UNREADABLE => return None,
+            _ => {}
+        }
+        match connection.read_catalog_safely(in_transaction) {
+            Ok(catalog) => {
+                let catalog = Arc::new(catalog);
+                *known = Known::Catalog(generation, Arc::clone(&catalog));
+                Some(catalog)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the catalog could not be read; every change counts for all tables meanwhile");
+                // Inside a transaction it may be that transaction's fault, and others should ask for themselves.
+                if !in_transaction {
+                    *known = Known::Unreadable(Instant::now());
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether constraint triggers may be waiting for the COMMIT, as far as is known without asking.
+    pub(super) fn may_defer(&self) -> bool {
+        let generation = SCHEMA.load(Ordering::Acquire);
+        match &*lock(&self.0) {
+            Known::Catalog(of, catalog) if *of == generation => catalog.deferred,
+            _ => true,
+        }
+    }
+}
+
+/// The plans that one connection remembers, by Diesel's static ids and by text.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    generation: u64,
+    by_id: HashMap<TypeId, Step>,
+    by_text: HashMap<String, Step>,
+}
+
+impl Plans {
+    /// The step for a statement. `sql` builds its text, which a statement with a static id needs only once.
+    pub(super) fn step<C: Trackable>(
+        &mut self,
+        id: Option<TypeId>,
+        sql: impl FnOnce() -> QueryResult<String>,
+        database: &Database,
+        connection: &mut C,
+        in_transaction: bool,
+    ) -> Step {
+        self.renew();
+        if let Some(step) = id.and_then(|id| self.by_id.get(&id)) {
+            return step.clone();
+        }
+        // A statement that cannot be built fails in the connection's own hands, with its own error.
+        let Ok(sql) = sql() else { return Step::Pass };
+        if let Some(step) = self.by_text.get(&sql) {
+            return step.clone();
+        }
+        let (step, certain) = make::<C>(&sql, database, connection, in_transaction);
+        if certain {
+            self.remember(id, sql, step.clone());
+        }
+        step
+    }
+
+    fn renew(&mut self) {
+        let generation = SCHEMA.load(Ordering::Acquire);
+        if self.generation != generation {
+            *self = Self {
+                generation,
+                ..Self::default()
+            };
+        }
+    }
+
+    fn remember(&mut self, id: Option<TypeId>, sql: String, step: Step) {
+        if let Some(id) = id {
+            self.by_id.insert(id, step);
+            return;
+        }
+        if sql.len() > LONGEST_TEXT {
+            return;
+        }
+        if self.by_text.len() >= MOST_TEXTS {
+            self.by_text.clear();
+        }
+        self.by_text.insert(sql, step);
+    }
+}
+
+/// The step, and whether it will be the same next time.
+fn make<C: Trackable>(
+    sql: &str,
+    database: &Database,
+    connection: &mut C,
+    in_transaction: bool,
+) -> (Step, bool) {
+    let class = classify(sql, C::DIALECT);
+    // What follows looks at the first words, too.
+    let sql = without_comments(sql, C::DIALECT);
+    match class {
+        Class::Other if sets_a_role(sql, C::DIALECT) => (Step::Role, true),
+        Class::Other => (Step::Pass, true),
+        Class::Control(control) => (Step::Control(control), true),
+        Class::Schema if is_of_the_session(sql) => (Step::Role, true),
+        Class::Schema => {
+            let changes = moves_rows(sql) && may_name_a_table(sql, Registry::global());
+            (Step::Schema { changes }, true)
+        }
+        Class::Role => (Step::Role, true),
+        Class::Change if Registry::global().is_empty() => (Step::Pass, true),
+        Class::Change if begins_with(sql, &["CALL", "DO", "EXECUTE"]) => (Step::Opaque, true),
+        Class::Change => match database.catalog(connection, in_transaction) {
+            Some(catalog) => (change(sql, C::DIALECT, &catalog), true),
+            None => (Step::Change(Arc::new(EVERYTHING)), false),
+        },
+    }
+}
+
+/// What a change is planned as while the catalog cannot be read.
+const EVERYTHING: Plan = Plan {
+    rows: None,
+    whole: Whole::Every,
+};
+
+/// `set_config('role', …)` is a SELECT. Another setting that is named outright is none of ours.
+fn sets_a_role(sql: &str, dialect: Dialect) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    dialect == Dialect::Postgres
+        && sql.split("set_config").skip(1).any(|call| {
+            let name = call.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
+            !name.starts_with('\'')
+                || name.starts_with("'role'")
+                || name.starts_with("'session_authorization'")
+        })
+}
+
+/// A temporary object, or an attached database: other connections do not have it.
+fn is_of_the_session(sql: &str) -> bool {
+    let sql = sql.to_ascii_uppercase();
+    let mut words = sql.split_whitespace().skip(1);
+    let first = words.find(|word| !["OR", "REPLACE", "GLOBAL", "LOCAL"].contains(word));
+    begins_with(&sql, &["ATTACH", "DETACH"])
+        || begins_with(&sql, &["CREATE"]) && matches!(first, Some("TEMP" | "TEMPORARY"))
+}
+
+/// `CREATE TABLE … AS`, `ALTER TABLE … TYPE … USING` and `DROP TABLE` do; what only mentions such words may.
+fn moves_rows(sql: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "ALTER", "DROP", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "ATTACH",
+    ];
+    let sql = sql.to_ascii_uppercase();
+    sql.split(|c: char| !c.is_alphanumeric())
+        .any(|word| WORDS.contains(&word))
+}
+
+fn may_name_a_table(sql: &str, registry: &Registry) -> bool {
+    let sql = super::fold(sql);
+    !registry.is_empty()
+        && (sql.contains("cascade") || registry.names().any(|table| sql.contains(&**table)))
+}
+
+fn begins_with(sql: &str, words: &[&str]) -> bool {
+    let first = sql
+        .trim_start()
+        .split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    words.iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
+fn change(sql: &str, dialect: Dialect, catalog: &Catalog) -> Step {
+    let registry = Registry::global();
+    let plan = plan(sql, dialect, registry, catalog);
+    if changes_nothing(&plan) {
+        warn_untracked(sql, dialect, registry);
+        return Step::Pass;
+    }
+    Step::Change(Arc::new(plan))
+}
+
+fn changes_nothing(plan: &Plan) -> bool {
+    plan.rows.is_none() && matches!(&plan.whole, Whole::Tables(tables) if tables.is_empty())
+}
+
+/// Other tables have a tracked model, this one has none: likely forgotten, so it is said once.
+fn warn_untracked(sql: &str, dialect: Dialect, registry: &Registry) {
+    for change in analyse(sql, dialect)
+        .map(|analysis| analysis.targets)
+        .unwrap_or_default()
+    {
+        let table = change.table;
+        if registry.get(&table).is_none() && !table.starts_with("__diesel") && is_news(&table) {
+            tracing::warn!(
+                table,
+                "rows of a table that no model tracks were changed; #[derive(Tracked)] on its model lets them end replies"
+            );
+        }
+    }
+}
+
+fn is_news(table: &str) -> bool {
+    static WARNED: Lazy<Mutex<HashSet<String>>> = Lazy::new(Mutex::default);
+    let mut warned = lock(&WARNED);
+    warned.len() < MOST_WARNINGS && warned.insert(table.to_owned())
+}
+
+/// What a plan says beyond the rows that the statement itself tells.
+pub(super) fn known(plan: &Plan) -> Changes {
+    let mut changes = Changes::default();
+    note_whole(plan, &mut changes);
+    changes
+}
+
+/// Notes the same.
+pub(super) fn note_whole(plan: &Plan, changes: &mut Changes) {
+    match &plan.whole {
+        Whole::Every => changes.whole_every(),
+        Whole::Tables(tables) => tables.iter().for_each(|table| changes.whole(table)),
+    }
+}

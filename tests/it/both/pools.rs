@@ -1,0 +1,118 @@
+//! Connections in pools, by hand, and of nobody.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::Error;
+use diesel::{sql_query, update};
+
+use super::C;
+use crate::bench::{Bench as AnyBench, Tracked, sent};
+use crate::database::users;
+
+type Bench = AnyBench<C>;
+
+fn rename(conn: &mut Tracked<C>, id: i32) -> QueryResult<usize> {
+    update(users::table.find(id))
+        .set(users::name.eq("x"))
+        .execute(conn)
+}
+
+#[test]
+fn a_leaked_transaction_goes_with_its_connection() {
+    let bench = Bench::with_users();
+    bench.watch_users();
+    let mut conn = bench.conn();
+    conn.batch_execute("BEGIN").unwrap();
+    rename(&mut conn, 1).unwrap();
+    drop(conn);
+    support::eventually("the row is as before, and free", || {
+        let name = users::table.find(1).select(users::name);
+        name.first::<String>(&mut bench.conn()) == Ok("Ann".to_owned())
+            && sql_query("UPDATE users SET email = email WHERE id = 9")
+                .execute(&mut bench.conn())
+                .is_ok()
+    });
+    assert!(bench.ended().is_empty());
+}
+
+#[test]
+fn a_panic_in_a_transaction_goes_with_its_connection() {
+    let bench = Bench::with_users();
+    let pool = bench
+        .idempotent
+        .pool_builder::<C>()
+        .max_size(1)
+        .build(&bench.url)
+        .unwrap();
+    bench.watch_users();
+    let panicking = pool.clone();
+    let thread = std::thread::spawn(move || {
+        let mut conn = panicking.get().unwrap();
+        let _ = conn.transaction(|conn| {
+            rename(conn, 1)?;
+            if conn.batch_execute("SELECT 1").is_ok() {
+                panic!("on purpose");
+            }
+            Err::<(), _>(Error::RollbackTransaction)
+        });
+    });
+    assert!(thread.join().is_err());
+    let mut conn = pool.get().unwrap();
+    rename(&mut conn, 2).unwrap();
+    let name = users::table.find(1).select(users::name);
+    assert_eq!(name.first::<String>(&mut conn), Ok("Ann".to_owned()));
+    assert_eq!(bench.ended(), ["users:2"]);
+}
+
+#[test]
+fn diesels_own_manager_holds_tracked_connections() {
+    use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+    #[derive(Debug)]
+    struct Attach(idempotent_runtime::Idempotent);
+    impl CustomizeConnection<Tracked<C>, diesel::r2d2::Error> for Attach {
+        fn on_acquire(&self, conn: &mut Tracked<C>) -> Result<(), diesel::r2d2::Error> {
+            conn.attach(&self.0);
+            Ok(())
+        }
+    }
+    let bench = Bench::with_users();
+    let pool = Pool::builder()
+        .max_size(1)
+        .connection_customizer(Box::new(Attach(bench.idempotent.clone())))
+        .build(ConnectionManager::<Tracked<C>>::new(&bench.url))
+        .unwrap();
+    bench.watch_users();
+    rename(&mut pool.get().unwrap(), 2).unwrap();
+    pool.get().unwrap().batch_execute("BEGIN").unwrap();
+    assert_eq!(
+        sent(&mut *pool.get().unwrap(), |conn| conn
+            .batch_execute("SELECT 1")
+            .unwrap()),
+        ["SELECT 1"]
+    );
+    rename(&mut pool.get().unwrap(), 3).unwrap();
+    assert_eq!(bench.ended(), ["users:2", "users:3"]);
+}
+
+#[test]
+fn a_connection_attached_by_hand_announces_its_changes() {
+    let bench = Bench::with_users();
+    let mut conn = Tracked::<C>::new(bench.bare());
+    conn.attach(&bench.idempotent);
+    assert_eq!(
+        bench.ended_users(|_| rename(&mut conn, 2).unwrap()),
+        ["users:2"]
+    );
+}
+
+#[test]
+fn a_connection_of_nobody_works_announces_nothing_and_warns_once() {
+    let bench = Bench::with_users();
+    let ended = bench.ended_users(|_| {
+        let mut conn = Tracked::<C>::establish(&bench.url).unwrap();
+        assert_eq!(rename(&mut conn, 2), Ok(1));
+        assert_eq!(conn.transaction(|conn| rename(conn, 3)), Ok(1));
+    });
+    assert!(ended.is_empty(), "{ended:?}");
+    assert_eq!(crate::logs::count(&["no Idempotent behind it"]), 1);
+}

@@ -1,0 +1,32 @@
+//! What a user would notice, against a real server, SQLite and PostgreSQL.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
+
+mod app;
+mod database;
+mod logs;
+mod unsteady;
+
+mod bench;
+mod ids;
+mod keeping;
+mod lifecycle;
+mod locks;
+mod originals;
+mod outage;
+mod postgres;
+mod quickstart;
+mod replay;
+mod replies;
+mod setup;
+mod shapes;
+mod sqlite;
+mod statuses;
+mod streams;
+mod tables;
+mod waiting;

@@ -1,0 +1,13 @@
+use actix_web::{App, HttpResponse, put};
+use idempotent_runtime::idempotent;
+
+#[put("/user")]
+#[idempotent(cache = 15)]
+#[idempotent(lock = 3)]
+async fn put_user() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+fn main() {
+    let _ = App::new().service(put_user);
+}

@@ -1,0 +1,8 @@
+use idempotent_runtime::idempotent;
+
+#[idempotent(cache = 15)]
+struct Handler;
+
+fn main() {
+    let _ = Handler;
+}

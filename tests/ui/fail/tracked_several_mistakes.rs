@@ -1,0 +1,16 @@
+use idempotent_runtime::Tracked;
+
+diesel::table! {
+    users {
+        id -> Integer,
+    }
+}
+
+#[derive(Tracked)]
+#[diesel(table_name = "users", primary_key())]
+#[tracked(table = users)]
+pub struct User {
+    pub id: i32,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use actix_web::{App, HttpResponse, put};
+use idempotent_runtime::idempotent;
+
+#[put("/user")]
+#[idempotent(cache = 15)]
+async unsafe fn put_user() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+fn main() {
+    let _ = App::new().service(put_user);
+}
