@@ -85,6 +85,7 @@ mod keeper;
 mod key;
 mod names;
 mod owed;
+mod policy;
 mod pool;
 mod reply;
 mod report;

@@ -185,7 +185,7 @@ mod tests {
         }
 
         #[test]
-        fn damaged_bytes_never_panic(record in records(), hits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..9)) {
+        fn h45_damaged_bytes_never_panic(record in records(), hits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..9)) {
             let mut bytes = record.to_msgpack().unwrap();
             for (place, byte) in hits {
                 let place = place.index(bytes.len());
@@ -197,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_never_panic(noise in vec(any::<u8>(), 0..300)) {
+        fn h45_arbitrary_bytes_never_panic(noise in vec(any::<u8>(), 0..300)) {
             prop_assert!(Record::from_msgpack(&noise).is_err() || noise.starts_with(&LAYOUT));
             let _ = Record::from_msgpack(&[&LAYOUT[..], &noise].concat());
         }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_lie_are_errors() {
+    fn h45_lengths_that_lie_are_errors() {
         // An array of five whose fourth claims four billion tags, and one whose body claims four billion bytes.
         let execution: &[u8] = &[0xc4, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let tags = [

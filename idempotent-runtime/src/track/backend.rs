@@ -44,6 +44,15 @@ impl<C> Trackable for C where
 {
 }
 
+/// Where in a transaction a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Outside,
+    /// It has begun, and as far as is known it has changed nothing yet.
+    Begun,
+    Changed,
+}
+
 pub(crate) mod sealed {
     use super::*;
 
@@ -75,9 +84,9 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn read_catalog(&mut self) -> QueryResult<Catalog>;
 
-        /// The same, such that a failure leaves an open transaction as it was.
+        /// The same, such that an open transaction is left as it was, whether it succeeds or not.
         #[doc(hidden)]
-        fn read_catalog_safely(&mut self, in_transaction: bool) -> QueryResult<Catalog>;
+        fn read_catalog_safely(&mut self, moment: Moment) -> QueryResult<Catalog>;
 
         /// Runs a query and shows its rows one by one; how many they were.
         #[doc(hidden)]

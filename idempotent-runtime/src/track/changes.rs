@@ -95,6 +95,11 @@ impl ChangeLog {
         !self.levels.is_empty()
     }
 
+    /// Whether anything was noted in the open transaction.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.levels.iter().any(|level| !level.changes.is_empty())
+    }
+
     /// A transaction was opened. A second `BEGIN` inside one changes nothing (PostgreSQL warns and goes on).
     pub(crate) fn begin(&mut self) {
         if self.levels.is_empty() {

@@ -122,8 +122,8 @@ impl<C: Trackable> TrackedConnection<C> {
 
     fn plan(&mut self, id: Option<TypeId>, sql: impl FnOnce() -> QueryResult<String>) -> Step {
         let database = self.private.as_ref().unwrap_or(&self.shared);
-        self.plans
-            .step(id, sql, database, &mut self.inner, self.log.is_open())
+        let moment = self.moment();
+        self.plans.step(id, sql, database, &mut self.inner, moment)
     }
 
     fn load_changed<T>(&mut self, plan: &Plan, source: T) -> QueryResult<(Vec<C::OwnedRow>, usize)>

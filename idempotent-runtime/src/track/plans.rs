@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
+use diesel::result::{DatabaseErrorKind, Error};
 use once_cell::sync::Lazy;
 
 use super::Registry;
-use super::backend::Trackable;
+use super::backend::{Moment, Trackable};
 use super::catalog::Catalog;
 use super::changes::Changes;
 use super::statement::Dialect;
@@ -78,7 +79,7 @@ impl Database {
     pub(super) fn catalog<C: Trackable>(
         &self,
         connection: &mut C,
-        in_transaction: bool,
+        moment: Moment,
     ) -> Option<Arc<Catalog>> {
         let mut known = lock(&self.0);
         // Before it is read: what changes meanwhile makes it void.
@@ -88,7 +89,7 @@ impl Database {
             Known::Unreadable(since) if since.elapsed() < UNREADABLE => return None,
             _ => {}
         }
-        match connection.read_catalog_safely(in_transaction) {
+        match connection.read_catalog_safely(moment) {
             Ok(catalog) => {
                 let catalog = Arc::new(catalog);
                 *known = Known::Catalog(generation, Arc::clone(&catalog));
@@ -97,7 +98,7 @@ impl Database {
             Err(error) => {
                 tracing::debug!(%error, "the catalog could not be read; every change counts for all tables meanwhile");
                 // Inside a transaction it may be that transaction's fault, and others should ask for themselves.
-                if !in_transaction {
+                if moment == Moment::Outside && is_lasting(&error) {
                     *known = Known::Unreadable(Instant::now());
                 }
                 None
@@ -112,6 +113,16 @@ impl Database {
             Known::Catalog(of, catalog) if *of == generation => catalog.deferred,
             _ => true,
         }
+    }
+}
+
+/// Not a lost connection or a busy file, which the next one to ask may not meet.
+fn is_lasting(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            !information.message().contains("locked")
+        }
+        _ => false,
     }
 }
 
@@ -131,7 +142,7 @@ impl Plans {
         sql: impl FnOnce() -> QueryResult<String>,
         database: &Database,
         connection: &mut C,
-        in_transaction: bool,
+        moment: Moment,
     ) -> Step {
         self.renew();
         if let Some(step) = id.and_then(|id| self.by_id.get(&id)) {
@@ -142,7 +153,7 @@ impl Plans {
         if let Some(step) = self.by_text.get(&sql) {
             return step.clone();
         }
-        let (step, certain) = make::<C>(&sql, database, connection, in_transaction);
+        let (step, certain) = make::<C>(&sql, database, connection, moment);
         if certain {
             self.remember(id, sql, step.clone());
         }
@@ -179,7 +190,7 @@ fn make<C: Trackable>(
     sql: &str,
     database: &Database,
     connection: &mut C,
-    in_transaction: bool,
+    moment: Moment,
 ) -> (Step, bool) {
     let class = classify(sql, C::DIALECT);
     // What follows looks at the first words, too.
@@ -196,7 +207,7 @@ fn make<C: Trackable>(
         Class::Role => (Step::Role, true),
         Class::Change if Registry::global().is_empty() => (Step::Pass, true),
         Class::Change if begins_with(sql, &["CALL", "DO", "EXECUTE"]) => (Step::Opaque, true),
-        Class::Change => match database.catalog(connection, in_transaction) {
+        Class::Change => match database.catalog(connection, moment) {
             Some(catalog) => (change(sql, C::DIALECT, &catalog), true),
             None => (Step::Change(Arc::new(EVERYTHING)), false),
         },

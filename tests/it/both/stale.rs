@@ -1,7 +1,7 @@
 //! No replay is older than what was committed before it was asked for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use diesel::prelude::*;
 use diesel::{sql_query, update};
@@ -37,11 +37,21 @@ fn count(conn: &mut Tracked<C>) -> QueryResult<i32> {
     })
 }
 
+/// A writer less, also when it fails: the readers must not wait for it.
+struct Leaving<'a>(&'a AtomicUsize);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Writers count; each reader asks for a reply of its own, so that none takes the reply of one that began before it.
 #[test]
 fn h03_no_replay_is_older_than_a_commit_before_it() {
     let bench = Bench::with(&format!("{LABELS}; INSERT INTO labels VALUES ('a', 0)"));
     let committed = Arc::new(AtomicI32::new(0));
+    let writers = AtomicUsize::new(2);
     for reader in ["one", "two"] {
         bench.handler(reader, |request| async move {
             let db = <Db<C> as actix_web::FromRequest>::extract(&request).await?;
@@ -51,6 +61,7 @@ fn h03_no_replay_is_older_than_a_commit_before_it() {
     std::thread::scope(|threads| {
         for _ in 0..2 {
             threads.spawn(|| {
+                let _leaving = Leaving(&writers);
                 for _ in 0..ROUNDS {
                     let now = count(&mut bench.conn()).unwrap();
                     committed.fetch_max(now, Ordering::SeqCst);
@@ -58,9 +69,9 @@ fn h03_no_replay_is_older_than_a_commit_before_it() {
             });
         }
         for reader in ["one", "two"] {
-            let (bench, committed) = (&bench, &committed);
+            let (bench, committed, writers) = (&bench, &committed, &writers);
             threads.spawn(move || {
-                while committed.load(Ordering::SeqCst) < 2 * ROUNDS as i32 {
+                while writers.load(Ordering::SeqCst) > 0 {
                     let least = committed.load(Ordering::SeqCst);
                     let reply = bench.get(reader);
                     let told: i32 = reply.text().parse().unwrap_or_else(|_| panic!("{reply:?}"));
@@ -71,4 +82,23 @@ fn h03_no_replay_is_older_than_a_commit_before_it() {
     });
     bench.get("one");
     assert!(is_replay(&bench.get("one")));
+}
+
+/// The first transactions of a process must not be in each other's way while the catalog is still to be read.
+#[test]
+fn the_first_writers_of_all_connections_at_once_all_commit() {
+    for _ in 0..20 {
+        let bench = Bench::with(&format!("{LABELS}; INSERT INTO labels VALUES ('a', 0)"));
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(|| {
+                    let mut conn = bench.conn();
+                    start.wait();
+                    count(&mut conn).unwrap();
+                });
+            }
+        });
+        assert_eq!(hits(&mut bench.conn()).unwrap(), 4);
+    }
 }

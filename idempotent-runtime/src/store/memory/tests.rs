@@ -9,6 +9,7 @@ use super::*;
 use crate::reply::Reply;
 use crate::store::{Looked, Miss, Tag, TagStamp, Version, suite};
 
+mod hazards;
 mod locks;
 mod model;
 

@@ -18,7 +18,7 @@ use diesel::row::{Field, PartialRow, Row, RowIndex, RowSealed};
 
 use super::super::catalog::Catalog;
 use super::super::statement::Dialect;
-use super::{NULL, escape, hex, sealed::Sealed};
+use super::{Moment, NULL, escape, hex, sealed::Sealed};
 
 #[allow(private_interfaces, reason = "sealed")]
 impl Sealed for PgConnection {
@@ -50,8 +50,8 @@ impl Sealed for PgConnection {
         Catalog::load_postgres(self)
     }
 
-    fn read_catalog_safely(&mut self, in_transaction: bool) -> QueryResult<Catalog> {
-        if !in_transaction {
+    fn read_catalog_safely(&mut self, moment: Moment) -> QueryResult<Catalog> {
+        if moment == Moment::Outside {
             return self.read_catalog();
         }
         self.batch_execute("SAVEPOINT idempotent_catalog")?;

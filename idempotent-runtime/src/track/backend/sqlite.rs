@@ -18,7 +18,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
 
 use super::super::catalog::Catalog;
 use super::super::statement::Dialect;
-use super::{NULL, escape, hex, sealed::Sealed, works};
+use super::{Moment, NULL, escape, hex, sealed::Sealed, works};
 
 /// How long a lock of another connection is waited for.
 const BUSY: Duration = Duration::from_secs(5);
@@ -70,7 +70,11 @@ impl Sealed for SqliteConnection {
         Catalog::load_sqlite(self)
     }
 
-    fn read_catalog_safely(&mut self, _: bool) -> QueryResult<Catalog> {
+    fn read_catalog_safely(&mut self, moment: Moment) -> QueryResult<Catalog> {
+        // What is read first fixes what the transaction sees; once another has written, it could not write any more.
+        if moment == Moment::Begun {
+            return Err(Error::AlreadyInTransaction);
+        }
         self.read_catalog()
     }
 

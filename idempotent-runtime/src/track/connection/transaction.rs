@@ -25,6 +25,7 @@ use diesel::result::{Error, QueryResult};
 use super::{Trackable, TrackedConnection};
 use crate::execution::{self, Scope, Unkept};
 use crate::track::Registry;
+use crate::track::backend::Moment;
 use crate::track::changes::{ChangeLog, Changes};
 use crate::track::plans::{Plans, schema_changed};
 use crate::track::stamper::{Receipt, database_error};
@@ -216,10 +217,28 @@ impl<C: Trackable> TrackedConnection<C> {
         if self.log.is_open() {
             return self.inner.batch_execute(sql);
         }
+        self.read_ahead();
         self.inner.batch_execute(&C::opening(sql))?;
         note(&mut self.log);
         self.guarded = true;
         Ok(())
+    }
+
+    /// Reads the catalog before a transaction begins, since reading it inside may come in the way of what the
+    /// transaction does.
+    fn read_ahead(&mut self) {
+        if self.stamper.is_some() && !Registry::global().is_empty() {
+            let database = self.private.as_ref().unwrap_or(&self.shared);
+            let _ = database.catalog(&mut self.inner, Moment::Outside);
+        }
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        match self.log.is_open() {
+            false => Moment::Outside,
+            true if self.own_schema || self.log.has_changes() => Moment::Changed,
+            true => Moment::Begun,
+        }
     }
 
     fn commit(&mut self, sql: &str, end: End) -> QueryResult<()> {
