@@ -110,7 +110,7 @@ impl<C: Trackable> ManageConnection for Manager<C> {
 /// The application's pool of tracked connections; cheap to clone.
 ///
 /// A connection from [`get`](Self::get) belongs to the handler in whose own task, or in whose
-/// [`block`](crate::block), it is used. Elsewhere it belongs to no request; [`Db`] is bound to its request everywhere.
+/// [`block`](crate::block), it is used. Elsewhere it belongs to no request; [`Db`](crate::Db) is bound to its request everywhere.
 pub struct Pool<C: Trackable, M = ()> {
     inner: r2d2::Pool<Manager<C>>,
     marker: PhantomData<fn() -> M>,

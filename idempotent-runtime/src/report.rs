@@ -52,7 +52,7 @@ impl<E: Report> Report for Failed<E> {
     }
 }
 
-/// The errors that a closure of [`Db::run`] may return: Diesel's, which the caller gets as this crate's [`Error`] (so
+/// The errors that a closure of [`Db::run`](crate::Db::run) may return: Diesel's, which the caller gets as this crate's [`Error`] (so
 /// that `?` makes a response of it), and any that is made from [`Error`].
 #[diagnostic::on_unimplemented(
     message = "a closure given to `Db` cannot fail with `{Self}`",
