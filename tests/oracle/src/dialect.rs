@@ -188,6 +188,12 @@ pub fn effects(schema: &Schema) -> Vec<String> {
     for (at, trigger) in schema.triggers.iter().enumerate() {
         sql.extend(create_trigger(schema, at, trigger));
     }
+    if let Some((table, routine)) = schema.called {
+        let table = place(schema, table);
+        sql.push(format!(
+            "ALTER TABLE {table} ALTER COLUMN n SET DEFAULT gives_{routine}()"
+        ));
+    }
     for view in &schema.views {
         match schema.kind {
             Kind::Postgres => sql.extend(postgres::writing(schema, view)),
@@ -196,6 +202,13 @@ pub fn effects(schema: &Schema) -> Vec<String> {
         }
     }
     sql
+}
+
+/// The statements that make a trigger in the middle of a program.
+#[must_use]
+pub fn late(schema: &Schema, at: usize) -> Vec<String> {
+    const BEHIND: usize = 100;
+    create_trigger(schema, BEHIND + at, &schema.late[at])
 }
 
 fn before(schema: &Schema) -> Vec<String> {
@@ -380,10 +393,13 @@ fn create_trigger(schema: &Schema, at: usize, trigger: &Trigger) -> Vec<String> 
 #[must_use]
 pub fn also(effect: &Effect, schema: &Schema) -> Option<String> {
     match effect {
-        Effect::Also(body) | Effect::Instead(body) | Effect::Dynamic(body) => {
-            Some(plain(body, schema))
-        }
         Effect::Rekey(_) => None,
+        Effect::Also(body)
+        | Effect::Instead(body)
+        | Effect::Dynamic(body)
+        | Effect::Together(body)
+        | Effect::Rule(body)
+        | Effect::Deferred(body) => Some(plain(body, schema)),
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Focus {
     /// Nothing.
     #[default]
     Even,
+    /// One of these, by the seed.
+    Any,
     /// Foreign keys that change what refers.
     Cascades,
     /// Triggers, views, rules, heirs and parts.
@@ -29,6 +31,22 @@ pub enum Focus {
     /// Transactions in transactions.
     Nesting,
 }
+
+/// What [`Focus::Any`] may be; nothing in particular comes most.
+const FOCUSES: [Focus; 12] = [
+    Focus::Even,
+    Focus::Even,
+    Focus::Even,
+    Focus::Even,
+    Focus::Even,
+    Focus::Even,
+    Focus::Cascades,
+    Focus::Hidden,
+    Focus::Conflicts,
+    Focus::Keys,
+    Focus::Text,
+    Focus::Nesting,
+];
 
 /// Everything that a run is made of.
 #[derive(Clone, Debug)]
@@ -46,6 +64,10 @@ impl Case {
     #[must_use]
     pub fn new(kind: Kind, seed: u64, statements: usize, focus: Focus) -> Self {
         let mut random = Random::new(seed);
+        let focus = match focus {
+            Focus::Any => random.pick(&FOCUSES),
+            focus => focus,
+        };
         let schema = schemas::schema(kind, focus, &mut random);
         let mut maker = Maker {
             schema: &schema,
@@ -107,7 +129,9 @@ impl Maker<'_> {
         let count = 1 + self.random.below(if depth == 0 { 4 } else { 2 });
         let steps = (0..count).map(|_| self.step(depth)).collect();
         Block {
-            opening: self.random.pick(&[Opening::Diesel, Opening::Sql]),
+            opening: self
+                .random
+                .pick(&[Opening::Diesel, Opening::Sql, Opening::Other]),
             steps,
             end: self
                 .random
@@ -146,14 +170,14 @@ impl Maker<'_> {
 
     fn way(&mut self, body: &Body) -> Way {
         let single = matches!(body, Body::Insert(_) | Body::Update(_) | Body::Delete(_));
-        if matches!(body, Body::Several(..)) {
+        if matches!(body, Body::Several(..) | Body::Define(_)) {
             return Way::Batch;
         }
         if single && returning(body) == Returning::Column && self.random.chance(70) {
             let whole = self.random.chance(70);
             return self.random.pick(&[Way::Builder, Way::Load { whole }]);
         }
-        let binds = self.random.chance(50);
+        let binds = !matches!(body, Body::Code(_)) && self.random.chance(50);
         let builder = if single { 50 } else { 0 };
         self.random.weighted(&[
             (builder, Way::Builder),
@@ -180,6 +204,7 @@ impl Maker<'_> {
             (rare(server, 5), 8),
             (rare(routines, 6), 9),
             (20, 10),
+            (rare(!self.schema.late.is_empty() && outermost, 8), 11),
         ]);
         match which {
             0 => Body::Insert(self.insert()),
@@ -196,6 +221,7 @@ impl Maker<'_> {
                 .map_or_else(|| Body::Insert(self.insert()), Body::Copy),
             8 => Body::Code(Box::new(self.simple())),
             9 => Body::Call(self.routine()),
+            11 => Body::Define(0),
             _ => self.several(outermost),
         }
     }

@@ -1,17 +1,15 @@
 //! Case after case, until enough statements were run or something was missed.
 
-use std::collections::BTreeMap;
-
 use diesel::QueryResult;
 
 use crate::compare::Totals;
 use crate::database::Database;
 use crate::generate::{Case, Focus};
 use crate::recorder::Deafness;
-use crate::run::{Outcome, run};
-use crate::show::{show, show_step};
+use crate::remarks::Remarks;
+use crate::run::run;
+use crate::show::show;
 use crate::shrink::{shrink, up_to};
-use crate::statement::Step;
 
 /// How many statements share a schema.
 const PER_SCHEMA: usize = 50;
@@ -27,6 +25,26 @@ pub struct Hunt {
     pub focus: Focus,
     /// What is not to be heard.
     pub deaf: Option<Deafness>,
+    /// Whether it ends with the first case that misses something.
+    pub stops: bool,
+    /// Whether that case is made small.
+    pub shrinks: bool,
+    /// Whether there is more to say than the sums.
+    pub verbose: bool,
+}
+
+impl Default for Hunt {
+    fn default() -> Self {
+        Self {
+            statements: 2_000,
+            seed: 1,
+            focus: Focus::Any,
+            deaf: None,
+            stops: false,
+            shrinks: true,
+            verbose: false,
+        }
+    }
 }
 
 /// What came of it.
@@ -36,8 +54,8 @@ pub struct Found {
     pub totals: Totals,
     /// The first case that missed something, as small as it got.
     pub failure: Option<Failure>,
-    /// What was coarse, extra or refused: shown once each, with how often.
-    pub remarks: BTreeMap<String, usize>,
+    /// What else there is to say.
+    pub remarks: Remarks,
 }
 
 /// A case that missed something.
@@ -56,7 +74,7 @@ pub struct Failure {
 /// # Errors
 ///
 /// If a case is wrong in itself.
-pub fn hunt<D: Database>(database: &mut D, hunt: Hunt, verbose: bool) -> QueryResult<Found> {
+pub fn hunt<D: Database>(database: &mut D, hunt: Hunt) -> QueryResult<Found> {
     let mut found = Found::default();
     let mut seed = hunt.seed;
     while found.totals.statements < hunt.statements {
@@ -64,8 +82,8 @@ pub fn hunt<D: Database>(database: &mut D, hunt: Hunt, verbose: bool) -> QueryRe
         let case = Case::new(D::KIND, seed, left.min(PER_SCHEMA), hunt.focus);
         let outcome = run(database, &case, hunt.deaf)?;
         found.totals += outcome.totals;
-        if verbose {
-            remark(&mut found.remarks, &case, &outcome);
+        if hunt.verbose {
+            found.remarks.add(&case, &outcome);
         }
         let last = outcome
             .verdicts
@@ -73,6 +91,9 @@ pub fn hunt<D: Database>(database: &mut D, hunt: Hunt, verbose: bool) -> QueryRe
             .find(|(_, verdict)| !verdict.missed.is_empty());
         if let (Some((last, _)), None) = (last, &found.failure) {
             found.failure = Some(smallest(database, up_to(&case, *last), hunt, seed));
+        }
+        if hunt.stops && found.failure.is_some() {
+            break;
         }
         seed += 1;
     }
@@ -85,29 +106,12 @@ fn smallest<D: Database>(database: &mut D, case: Case, hunt: Hunt, seed: u64) ->
         let verdicts = outcome.verdicts.into_iter();
         verdicts.flat_map(|(_, verdict)| verdict.missed).collect()
     };
-    let case = shrink(case, |case| !missed(case).is_empty());
+    let case = match hunt.shrinks {
+        true => shrink(case, |case| !missed(case).is_empty()),
+        false => case,
+    };
     let missed = missed(&case);
     Failure { seed, case, missed }
-}
-
-fn remark(remarks: &mut BTreeMap<String, usize>, case: &Case, outcome: &Outcome) {
-    for refusal in &outcome.refusals {
-        *remarks.entry(format!("refused: {refusal}\n")).or_default() += 1;
-    }
-    for (at, verdict) in &outcome.verdicts {
-        let step = &case.program.0[*at];
-        let shown = match step {
-            Step::Statement(_) => show_step(step, &case.schema, 0),
-            Step::Block(_) => "a transaction\n".to_owned(),
-        };
-        for (what, names) in [("extra", &verdict.extra), ("coarse", &verdict.coarse)] {
-            if !names.is_empty() {
-                *remarks
-                    .entry(format!("{what} {names:?}: {shown}"))
-                    .or_default() += 1;
-            }
-        }
-    }
 }
 
 impl Failure {

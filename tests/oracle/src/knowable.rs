@@ -11,6 +11,7 @@
 //! | IGNORE on UPDATE (MariaDB), OR FAIL (SQLite), after an error | which rows it got to is not told |
 //! | triggers and rules that change tracked tables | their rows are never returned |
 //! | triggers that set keys, or put rows elsewhere | the key that was given is not the row's |
+//! | tables with rules | what RETURNING tells is the rule's to say |
 //! | views, and tables that a tracked view shows | a view's rows have no key of their own |
 //! | heirs and parts, and what has them | the same row goes by several names |
 
@@ -140,8 +141,16 @@ impl Finder<'_> {
             return;
         }
         self.shown(table);
+        if event == Event::Insert
+            && self
+                .schema
+                .called
+                .is_some_and(|(called, _)| called == table)
+        {
+            self.every();
+        }
         self.referring(table, event);
-        for trigger in &self.schema.triggers {
+        for trigger in self.schema.triggers.iter().chain(&self.schema.late) {
             if trigger.table == table && trigger.event == event {
                 self.effect(table, &trigger.does);
             }
@@ -187,10 +196,14 @@ impl Finder<'_> {
             Effect::Rekey(_) => {
                 self.found.insert(self.schema.tables[table].model);
             }
-            Effect::Also(body) | Effect::Instead(body) => self.effects(body),
+            Effect::Also(body)
+            | Effect::Instead(body)
+            | Effect::Together(body)
+            | Effect::Rule(body)
+            | Effect::Deferred(body) => self.effects(body),
             Effect::Dynamic(_) => self.every(),
         }
-        if matches!(effect, Effect::Instead(_)) {
+        if matches!(effect, Effect::Instead(_) | Effect::Rule(_)) {
             self.found.insert(self.schema.tables[table].model);
         }
     }

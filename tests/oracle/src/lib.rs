@@ -21,6 +21,7 @@ pub mod models;
 pub mod names;
 pub mod random;
 pub mod recorder;
+pub mod remarks;
 pub mod run;
 pub mod schema;
 pub mod show;

@@ -13,7 +13,7 @@ use crate::dialect;
 use crate::generate::Case;
 use crate::knowable::unknowable;
 use crate::recorder::{Deafness, Recorder};
-use crate::schema::Schema;
+use crate::schema::{Kind, Schema};
 use crate::sql::{plain, written};
 use crate::statement::{Block, Body, End, Opening, Statement, Step, Way};
 use crate::truth::Truth;
@@ -177,7 +177,7 @@ impl<D: Database> Runner<'_, D> {
             }
             Step::Block(block) => match block.opening {
                 Opening::Diesel => self.diesel(block, depth),
-                Opening::Sql => self.sql(block, depth),
+                Opening::Sql | Opening::Other => self.sql(block, depth),
             },
         }
     }
@@ -209,25 +209,45 @@ impl<D: Database> Runner<'_, D> {
     }
 
     fn sql(&mut self, block: &Block, depth: u32) -> QueryResult<()> {
-        let name = format!("s{depth}");
-        let (open, commit, rollback) = match depth {
-            0 => (
-                "BEGIN".to_owned(),
-                "COMMIT".to_owned(),
-                "ROLLBACK".to_owned(),
-            ),
-            _ => (
-                format!("SAVEPOINT {name}"),
-                format!("RELEASE SAVEPOINT {name}"),
-                format!("ROLLBACK TO SAVEPOINT {name}"),
-            ),
-        };
+        let [open, commit, rollback] = words(D::KIND, block.opening, depth);
         self.connection.batch_execute(&open)?;
         let result = self.steps(block, depth);
         let close = if result.is_ok() { commit } else { rollback };
         D::query(&mut self.connection, &close, &[])?;
         result
     }
+}
+
+/// What opens a block, what ends it, and what undoes it.
+fn words(kind: Kind, opening: Opening, depth: u32) -> [String; 3] {
+    let name = match opening {
+        Opening::Other => "\"Same\"".to_owned(),
+        _ => format!("s{depth}"),
+    };
+    match (opening, kind) {
+        (Opening::Other, Kind::Postgres) if depth == 0 => [
+            "START TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "END",
+            "ABORT",
+        ]
+        .map(str::to_owned),
+        (Opening::Other, Kind::Mariadb) if depth == 0 => {
+            ["START TRANSACTION", "COMMIT WORK", "ROLLBACK WORK"].map(str::to_owned)
+        }
+        // A savepoint is a transaction of its own there, if there is none.
+        (Opening::Other, Kind::Sqlite) if depth == 0 => [
+            "SAVEPOINT outer_one".to_owned(),
+            "RELEASE outer_one".to_owned(),
+            "ROLLBACK".to_owned(),
+        ],
+        _ if depth == 0 => ["BEGIN", "COMMIT", "ROLLBACK"].map(str::to_owned),
+        (_, Kind::Mariadb) => saved(&name.replace('"', "`")),
+        _ => saved(&name),
+    }
+}
+
+fn saved(name: &str) -> [String; 3] {
+    ["SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT"].map(|word| format!("{word} {name}"))
 }
 
 /// Sends a statement the way that it says.

@@ -28,6 +28,10 @@ pub struct Schema {
     pub routines: Vec<Body>,
     /// What changes further rows.
     pub triggers: Vec<Trigger>,
+    /// The same, but that it is made in the middle of a program.
+    pub late: Vec<Trigger>,
+    /// The table whose column `n` is filled by a routine (PostgreSQL).
+    pub called: Option<(usize, usize)>,
     /// Whether row triggers write down what changed; without them only snapshots tell.
     pub logged: bool,
 }
@@ -194,6 +198,12 @@ pub enum Effect {
     Instead(Body),
     /// The same, made of text at run time (PostgreSQL).
     Dynamic(Body),
+    /// Another change, once for all rows of a statement (PostgreSQL).
+    Together(Body),
+    /// Another change, at COMMIT (PostgreSQL).
+    Deferred(Body),
+    /// Another change, by a rule: once for a statement, whatever its rows (PostgreSQL).
+    Rule(Body),
     /// Gives the row that is being changed another key.
     Rekey(Value),
 }
@@ -248,6 +258,6 @@ impl Column {
     /// Whether a statement may set it to any value.
     #[must_use]
     pub fn settable(&self) -> bool {
-        !matches!(self.fill, Fill::Generated { .. } | Fill::Identity)
+        !matches!(self.fill, Fill::Generated { .. })
     }
 }

@@ -56,6 +56,8 @@ fn show_block(block: &Block, schema: &Schema, depth: usize) -> String {
         (Opening::Diesel, _) => "transaction()",
         (Opening::Sql, 0) => "BEGIN",
         (Opening::Sql, _) => "SAVEPOINT",
+        (Opening::Other, 0) => "the same as BEGIN",
+        (Opening::Other, _) => "SAVEPOINT of a name that is used again",
     };
     let swallows = if block.swallows {
         ", going on after errors"

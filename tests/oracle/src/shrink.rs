@@ -1,16 +1,18 @@
 //! A failing case, made as small as it fails.
 
 use crate::generate::Case;
-use crate::statement::{Block, Program, Step};
+use crate::statement::{Block, Body, Program, Relation, Statement, Step};
 
 /// Leaves out whatever can be left out while `fails` says that it still does.
 pub fn shrink(mut case: Case, mut fails: impl FnMut(&Case) -> bool) -> Case {
+    let mut fails = |case: &Case| is_sound(case) && fails(case);
     let mut smaller = true;
     while smaller {
         smaller = fewer(&mut case, |case| &mut case.program.0, &mut fails);
         smaller |= inner(&mut case, &mut fails);
         smaller |= fewer(&mut case, |case| &mut case.seeds, &mut fails);
         smaller |= fewer(&mut case, |case| &mut case.schema.triggers, &mut fails);
+        smaller |= fewer(&mut case, |case| &mut case.schema.late, &mut fails);
         smaller |= fewer(&mut case, |case| &mut case.schema.views, &mut fails);
         for table in 0..case.schema.tables.len() {
             smaller |= fewer(
@@ -21,6 +23,37 @@ pub fn shrink(mut case: Case, mut fails: impl FnMut(&Case) -> bool) -> Case {
         }
     }
     case
+}
+
+/// Whether everything that the program names is there.
+fn is_sound(case: &Case) -> bool {
+    let mut sound = true;
+    let mut see = |statement: &Statement| {
+        sound &= match &statement.body {
+            Body::Define(late) => *late < case.schema.late.len(),
+            body => views(body)
+                .iter()
+                .all(|view| *view < case.schema.views.len()),
+        };
+    };
+    case.program.0.iter().for_each(|step| step.each(&mut see));
+    sound
+}
+
+fn views(body: &Body) -> Vec<usize> {
+    let target = match body {
+        Body::Insert(insert) => insert.target,
+        Body::Update(update) => update.target,
+        Body::Delete(delete) => delete.target,
+        Body::Reading(_, body) | Body::Code(body) => return views(body),
+        Body::With(one, other) => return [views(one), views(other)].concat(),
+        Body::Several(bodies, _) => return bodies.iter().flat_map(views).collect(),
+        _ => return Vec::new(),
+    };
+    match target.relation {
+        Relation::View(view) => vec![view],
+        _ => Vec::new(),
+    }
 }
 
 /// Halves first, then quarters, down to single ones.

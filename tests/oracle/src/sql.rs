@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::dialect;
-use crate::schema::{Kind, Schema};
+use crate::schema::{Fill, Kind, Schema};
 use crate::statement::{
     Body, Conflict, Delete, Dress, Expr, Filter, Insert, Letters, Merge, Relation, Returning, Rows,
     Statement, Target, Update,
@@ -225,6 +225,10 @@ impl Writer<'_> {
             Body::Call(routine) => {
                 let _ = write!(self.sql, "CALL does_{routine}()");
             }
+            Body::Define(late) => {
+                let sql = dialect::late(self.schema, *late).join("; ");
+                self.put(&sql);
+            }
             Body::Several(bodies, transaction) => self.several(bodies, *transaction),
         }
     }
@@ -282,6 +286,7 @@ impl Writer<'_> {
             Rows::Defaults => self.gap("DEFAULT VALUES"),
             Rows::Values(rows) => {
                 self.columns(&insert.columns);
+                self.insisting(insert);
                 self.gap("VALUES ");
                 self.list(rows, |writer, row| {
                     writer.put("(");
@@ -291,11 +296,27 @@ impl Writer<'_> {
             }
             Rows::Select(table, expressions, filter) => {
                 self.columns(&insert.columns);
+                self.insisting(insert);
                 self.gap("SELECT ");
                 self.list(expressions, Self::expression);
                 self.gap("FROM ");
                 self.table(*table);
                 self.filter(filter, true);
+            }
+        }
+    }
+
+    /// An identity takes no value but by force.
+    fn insisting(&mut self, insert: &Insert) {
+        if let Relation::Table(table) | Relation::Part(table, _) = insert.target.relation {
+            let table = &self.schema.tables[table];
+            let fill = |column: &&str| table.column(column).map(|column| column.fill);
+            if insert
+                .columns
+                .iter()
+                .any(|column| fill(column) == Some(Fill::Identity))
+            {
+                self.gap("OVERRIDING SYSTEM VALUE");
             }
         }
     }
@@ -532,14 +553,14 @@ impl Writer<'_> {
             Rows::Values(rows) => rows.iter().map(|row| line(row)).collect(),
             _ => String::new(),
         };
-        let _ = write!(self.sql, " FROM PROGRAM 'printf \"{lines}\"'");
+        let _ = write!(self.sql, " FROM PROGRAM 'printf %b \"{lines}\"'");
     }
 }
 
 fn line(row: &[Value]) -> String {
     let field = |value: &Value| match value {
         Value::Int(number) => number.to_string(),
-        _ => "\\\\N".to_owned(),
+        _ => "\\\\\\\\N".to_owned(),
     };
     row.iter().map(field).collect::<Vec<_>>().join("\\t") + "\\n"
 }

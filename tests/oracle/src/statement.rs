@@ -70,6 +70,8 @@ pub enum Body {
     Code(Box<Body>),
     /// CALL of the routine at this place.
     Call(usize),
+    /// CREATE TRIGGER, the late one at this place.
+    Define(usize),
     /// Several statements in one text, maybe in a transaction.
     Several(Vec<Body>, bool),
 }
@@ -277,6 +279,8 @@ pub enum Opening {
     Diesel,
     /// By BEGIN or SAVEPOINT in SQL.
     Sql,
+    /// By other words for the same, and names that are used again.
+    Other,
 }
 
 /// How a block ends.

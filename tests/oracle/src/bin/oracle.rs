@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use oracle::database::{Database, Postgres, Sqlite};
-use oracle::generate::Focus;
 use oracle::hunt::{Found, Hunt, hunt};
 
 const USAGE: &str =
@@ -66,10 +65,10 @@ fn one<D: Database>(arguments: &Arguments) -> bool {
     let asked = Hunt {
         statements: arguments.statements,
         seed: arguments.seed,
-        focus: Focus::Even,
-        deaf: None,
+        verbose: arguments.verbose,
+        ..Hunt::default()
     };
-    match hunt(&mut D::start(), asked, arguments.verbose) {
+    match hunt(&mut D::start(), asked) {
         Ok(found) => told(D::NAME, &found, arguments.verbose),
         Err(error) => {
             eprintln!("{}: {error}", D::NAME);
@@ -79,12 +78,9 @@ fn one<D: Database>(arguments: &Arguments) -> bool {
 }
 
 fn told(name: &str, found: &Found, verbose: bool) -> bool {
-    for (remark, count) in &found.remarks {
-        println!("{count} × {remark}");
-    }
     let totals = found.totals;
     if verbose {
-        println!("{totals:?}");
+        println!("{}{totals:?}", found.remarks);
     }
     if let Some(failure) = &found.failure {
         println!("{}", failure.show(name));

@@ -101,6 +101,12 @@ pub(super) fn log(schema: &Schema, table: usize) -> Vec<String> {
 pub(super) fn trigger(schema: &Schema, at: usize, trigger: &Trigger) -> Vec<String> {
     let (word, rows) = seen(trigger.event);
     let sql = also(&trigger.does, schema);
+    if let (Effect::Rule(_), Some(does)) = (&trigger.does, &sql) {
+        let on = place(schema, trigger.table);
+        return vec![format!(
+            "CREATE RULE also_{at} AS ON {word} TO {on} DO ALSO {does}"
+        )];
+    }
     let does = match (&trigger.does, sql) {
         (Effect::Dynamic(_), Some(sql)) => format!("EXECUTE '{}'", sql.replace('\'', "''")),
         (Effect::Rekey(value), _) => format!(
@@ -113,14 +119,20 @@ pub(super) fn trigger(schema: &Schema, at: usize, trigger: &Trigger) -> Vec<Stri
     let (when, result) = match trigger.does {
         Effect::Instead(_) => ("BEFORE", "NULL"),
         Effect::Rekey(_) => ("BEFORE", "NEW"),
+        Effect::Together(_) | Effect::Deferred(_) => ("AFTER", "NULL"),
         _ => ("AFTER", rows[0]),
+    };
+    let (constraint, deferred, each) = match trigger.does {
+        Effect::Together(_) => ("", "", "STATEMENT"),
+        Effect::Deferred(_) => ("CONSTRAINT ", "DEFERRABLE INITIALLY DEFERRED ", "ROW"),
+        _ => ("", "", "ROW"),
     };
     vec![
         format!(
             "CREATE FUNCTION also_{at}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; RETURN {result}; END $$"
         ),
         format!(
-            "CREATE TRIGGER also_{at} {when} {word} ON {} FOR EACH ROW EXECUTE FUNCTION also_{at}()",
+            "CREATE {constraint}TRIGGER also_{at} {when} {word} ON {} {deferred}FOR EACH {each} EXECUTE FUNCTION also_{at}()",
             place(schema, trigger.table)
         ),
     ]

@@ -181,8 +181,18 @@ impl Maker<'_> {
         let own = &self.schema.tables[table];
         let keys = if self.focus == Focus::Keys { 50 } else { 12 };
         let parted = own.storage == Storage::Partitioned;
-        if self.random.chance(if parted { 3 } else { keys }) {
+        if self.random.chance(if parted { 8 } else { keys }) {
             let key = self.random.pick(&own.key());
+            if self.kind() == Kind::Sqlite
+                && own.storage == Storage::Plain
+                && self.random.chance(10)
+            {
+                let row = self.random.pick(&["rowid", "_rowid_", "oid"]);
+                return (
+                    row,
+                    Expr::Value(Value::Int(i64::from(self.random.below(12)))),
+                );
+            }
             return self.setting(table, key);
         }
         let columns: Vec<_> = own

@@ -115,6 +115,7 @@ impl Maker<'_> {
         let (random, mut columns) = (&mut *self.random, Vec::new());
         for column in &table.columns {
             let wanted = match table.is_key(column.name) {
+                true if column.fill == Fill::Identity => random.chance(50),
                 true => keyed || column.fill == Fill::Nothing && random.chance(98),
                 false => random.chance(65),
             };

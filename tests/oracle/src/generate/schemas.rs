@@ -21,6 +21,8 @@ pub(super) fn schema(kind: Kind, focus: Focus, random: &mut Random) -> Schema {
         views: Vec::new(),
         routines: Vec::new(),
         triggers: Vec::new(),
+        late: Vec::new(),
+        called: None,
         logged: random.chance(80),
     };
     references(&mut schema, focus, random);
@@ -364,6 +366,14 @@ fn effects(schema: &mut Schema, focus: Focus, random: &mut Random) {
             schema.triggers.push(trigger);
         }
     }
+    if random.chance(often) {
+        let trigger = trigger(schema, random);
+        schema.late.push(trigger);
+    }
+    if schema.kind == Kind::Postgres && !schema.routines.is_empty() && random.chance(30) {
+        let table = random.pick(&(0..schema.tables.len()).collect::<Vec<_>>());
+        schema.called = Some((table, 0));
+    }
 }
 
 fn trigger(schema: &Schema, random: &mut Random) -> Trigger {
@@ -381,11 +391,17 @@ fn trigger(schema: &Schema, random: &mut Random) -> Trigger {
         (if instead { 10 } else { 0 }, 1),
         (if postgres { 15 } else { 0 }, 2),
         (if rekeys { 10 } else { 0 }, 3),
+        (if postgres { 10 } else { 0 }, 4),
+        (if postgres { 10 } else { 0 }, 5),
+        (if postgres { 8 } else { 0 }, 6),
     ]);
     let does = match which {
         1 => Effect::Instead(body),
         2 => Effect::Dynamic(body),
         3 => Effect::Rekey(key.value(random)),
+        4 => Effect::Together(body),
+        5 => Effect::Deferred(body),
+        6 => Effect::Rule(body),
         _ => Effect::Also(body),
     };
     Trigger { table, event, does }
