@@ -264,7 +264,11 @@ fn key(table: &Table, kind: Kind) -> Option<String> {
         Keyed::Primary => "PRIMARY KEY",
         Keyed::Unique => "UNIQUE",
     };
-    Some(format!("{word} ({})", keys(table, kind)))
+    Some(format!(
+        "{word} ({}){}",
+        keys(table, kind),
+        clash(&table.columns[0])
+    ))
 }
 
 fn declared(table: &Table, column: &Column, kind: Kind) -> String {
@@ -291,8 +295,14 @@ fn declared(table: &Table, column: &Column, kind: Kind) -> String {
     }
     if column.unique {
         sql += " UNIQUE";
+        sql += &clash(column);
     }
     sql
+}
+
+fn clash(column: &Column) -> String {
+    let clash = column.clash.map(|what| format!(" ON CONFLICT {what}"));
+    clash.unwrap_or_default()
 }
 
 fn references(schema: &Schema) -> Vec<String> {

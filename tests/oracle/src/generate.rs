@@ -128,10 +128,13 @@ impl Maker<'_> {
     fn block(&mut self, depth: u32) -> Block {
         let count = 1 + self.random.below(if depth == 0 { 4 } else { 2 });
         let steps = (0..count).map(|_| self.step(depth)).collect();
+        let other = if self.focus == Focus::Nesting { 60 } else { 20 };
         Block {
-            opening: self
-                .random
-                .pick(&[Opening::Diesel, Opening::Sql, Opening::Other]),
+            opening: self.random.weighted(&[
+                (40, Opening::Diesel),
+                (20, Opening::Sql),
+                (other, Opening::Other),
+            ]),
             steps,
             end: self
                 .random
@@ -141,7 +144,8 @@ impl Maker<'_> {
     }
 
     fn step(&mut self, depth: u32) -> Step {
-        match depth < 3 && self.random.chance(30) {
+        let deeper = if self.focus == Focus::Nesting { 50 } else { 30 };
+        match depth < 3 && self.random.chance(deeper) {
             true => Step::Block(self.block(depth + 1)),
             false => Step::Statement(self.statement(false)),
         }

@@ -184,9 +184,11 @@ impl<D: Database> Runner<'_, D> {
 
     fn steps(&mut self, block: &Block, depth: u32) -> QueryResult<()> {
         for step in &block.steps {
-            let result = self.step(step, depth + 1);
-            if !block.swallows {
-                result?;
+            match self.step(step, depth + 1) {
+                // Meant to be undone: what comes after it goes on.
+                Ok(()) | Err(Error::RollbackTransaction) => {}
+                Err(_) if block.swallows => {}
+                Err(error) => return Err(error),
             }
         }
         match block.end {

@@ -66,6 +66,8 @@ pub struct Column {
     pub required: bool,
     /// Whether no two rows have the same.
     pub unique: bool,
+    /// What is done about a second one, where the table says it (SQLite).
+    pub clash: Option<&'static str>,
 }
 
 /// What a column holds where a statement says nothing.

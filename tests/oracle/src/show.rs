@@ -1,7 +1,5 @@
 //! A case as SQL to be read.
 
-use std::fmt::Write;
-
 use crate::dialect;
 use crate::generate::Case;
 use crate::schema::Schema;
@@ -11,24 +9,52 @@ use crate::statement::{Block, Body, End, Opening, Step, Way};
 /// The schema, the rows at first, and the program.
 #[must_use]
 pub fn show(case: &Case) -> String {
-    let mut out = String::new();
-    let line = |out: &mut String, sql: &str| {
-        let _ = writeln!(out, "{sql};");
-    };
-    dialect::tables(&case.schema)
+    let schema = &case.schema;
+    let seeds = case
+        .seeds
         .iter()
-        .for_each(|sql| line(&mut out, sql));
-    for seed in &case.seeds {
-        line(&mut out, &plain(&Body::Insert(seed.clone()), &case.schema));
-    }
-    dialect::effects(&case.schema)
+        .map(|seed| plain(&Body::Insert(seed.clone()), schema));
+    let rest: Vec<_> = seeds.chain(dialect::effects(schema)).collect();
+    let program: String = case
+        .program
+        .0
         .iter()
-        .for_each(|sql| line(&mut out, sql));
-    out += "-- the program\n";
-    for step in &case.program.0 {
-        out += &show_step(step, &case.schema, 0);
+        .map(|step| show_step(step, schema, 0))
+        .collect();
+    let tables = needed(dialect::tables(schema), &(rest.join(" ") + &program));
+    let lines: Vec<_> = tables
+        .into_iter()
+        .chain(rest)
+        .map(|sql| sql + ";\n")
+        .collect();
+    format!("{}-- the program\n{program}", lines.concat())
+}
+
+/// Leaves out the tables that neither the rest nor a table that is needed names.
+fn needed(mut tables: Vec<String>, rest: &str) -> Vec<String> {
+    let mut text = rest.to_lowercase();
+    let mut found = Vec::new();
+    loop {
+        let (named, others): (Vec<_>, Vec<_>) = tables
+            .into_iter()
+            .partition(|sql| created(sql).is_none_or(|name| text.contains(&name)));
+        if named.is_empty() {
+            return found;
+        }
+        text += &named.concat().to_lowercase();
+        found.extend(named);
+        tables = others;
     }
-    out
+}
+
+/// The name of the table that this makes.
+fn created(sql: &str) -> Option<String> {
+    let name = sql
+        .strip_prefix("CREATE TABLE ")?
+        .split([' ', '('])
+        .next()?;
+    let name = name.rsplit('.').next()?;
+    Some(name.trim_matches(['"', '`']).to_lowercase())
 }
 
 /// A step, so deep in blocks.

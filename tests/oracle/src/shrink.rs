@@ -6,6 +6,7 @@ use crate::statement::{Block, Body, Program, Relation, Statement, Step};
 /// Leaves out whatever can be left out while `fails` says that it still does.
 pub fn shrink(mut case: Case, mut fails: impl FnMut(&Case) -> bool) -> Case {
     let mut fails = |case: &Case| is_sound(case) && fails(case);
+    unlogged(&mut case, &mut fails);
     let mut smaller = true;
     while smaller {
         smaller = fewer(&mut case, |case| &mut case.program.0, &mut fails);
@@ -23,6 +24,15 @@ pub fn shrink(mut case: Case, mut fails: impl FnMut(&Case) -> bool) -> Case {
         }
     }
     case
+}
+
+/// Without row triggers there is less to read, if snapshots tell it, too.
+fn unlogged(case: &mut Case, fails: &mut impl FnMut(&Case) -> bool) {
+    let mut candidate = case.clone();
+    candidate.schema.logged = false;
+    if fails(&candidate) {
+        *case = candidate;
+    }
 }
 
 /// Whether everything that the program names is there.

@@ -17,7 +17,7 @@ use super::inserts::plain;
 pub(super) fn schema(kind: Kind, focus: Focus, random: &mut Random) -> Schema {
     let mut schema = Schema {
         kind,
-        tables: tables(kind, random),
+        tables: tables(kind, focus, random),
         views: Vec::new(),
         routines: Vec::new(),
         triggers: Vec::new(),
@@ -33,7 +33,7 @@ pub(super) fn schema(kind: Kind, focus: Focus, random: &mut Random) -> Schema {
 }
 
 /// Some of the tracked tables and an untracked one. Those with an integer key come most, as they do.
-fn tables(kind: Kind, random: &mut Random) -> Vec<Table> {
+fn tables(kind: Kind, focus: Focus, random: &mut Random) -> Vec<Table> {
     let mut models = vec![0];
     for model in 1..HEIR {
         if random.chance(35) {
@@ -46,11 +46,11 @@ fn tables(kind: Kind, random: &mut Random) -> Vec<Table> {
     }
     models
         .into_iter()
-        .map(|model| table(model, kind, random))
+        .map(|model| table(model, kind, focus, random))
         .collect()
 }
 
-fn table(model: usize, kind: Kind, random: &mut Random) -> Table {
+fn table(model: usize, kind: Kind, focus: Focus, random: &mut Random) -> Table {
     let key = MODELS[model].key;
     let mut columns: Vec<_> = key
         .iter()
@@ -64,6 +64,7 @@ fn table(model: usize, kind: Kind, random: &mut Random) -> Table {
             },
             required: false,
             unique: false,
+            clash: None,
         })
         .collect();
     columns.push(number(random));
@@ -74,6 +75,9 @@ fn table(model: usize, kind: Kind, random: &mut Random) -> Table {
     if random.chance(25) {
         columns.push(generated(kind, random));
     }
+    if focus == Focus::Conflicts {
+        clashing(&mut columns, kind, random);
+    }
     Table {
         model,
         columns,
@@ -81,6 +85,16 @@ fn table(model: usize, kind: Kind, random: &mut Random) -> Table {
         keyed: random.weighted(&[(85, Keyed::Primary), (15, Keyed::Unique)]),
         storage: Storage::Plain,
         elsewhere: kind == Kind::Postgres && random.chance(20),
+    }
+}
+
+/// More columns without duplicates, and what to do about them.
+fn clashing(columns: &mut [Column], kind: Kind, random: &mut Random) {
+    for column in columns {
+        column.unique |= matches!(column.name, "n" | "s" | "x") && random.chance(50);
+        if kind == Kind::Sqlite && random.chance(15) {
+            column.clash = Some(random.pick(&["REPLACE", "IGNORE", "FAIL", "ROLLBACK"]));
+        }
     }
 }
 
@@ -109,6 +123,7 @@ fn number(random: &mut Random) -> Column {
         fill,
         required: fill != Fill::Nothing && random.chance(30),
         unique: fill == Fill::Nothing && random.chance(15),
+        clash: None,
     }
 }
 
@@ -119,6 +134,7 @@ fn text(random: &mut Random) -> Column {
         fill: Fill::Nothing,
         required: false,
         unique: random.chance(8),
+        clash: None,
     }
 }
 
@@ -139,6 +155,7 @@ fn extra(random: &mut Random) -> Column {
         fill: Fill::Nothing,
         required: false,
         unique: random.chance(10),
+        clash: None,
     }
 }
 
@@ -151,6 +168,7 @@ fn generated(kind: Kind, random: &mut Random) -> Column {
         },
         required: false,
         unique: false,
+        clash: None,
     }
 }
 
@@ -189,6 +207,7 @@ fn reference(schema: &mut Schema, child: usize, name: &'static str, random: &mut
         fill,
         required: false,
         unique: random.chance(5),
+        clash: None,
     });
     let kind = schema.kind;
     schema.tables[child].references.push(Reference {
@@ -295,6 +314,7 @@ fn heir(parent: usize) -> Table {
                 fill: Fill::Nothing,
                 required: true,
                 unique: false,
+                clash: None,
             },
             Column {
                 name: "n",
@@ -302,6 +322,7 @@ fn heir(parent: usize) -> Table {
                 fill: Fill::Nothing,
                 required: false,
                 unique: false,
+                clash: None,
             },
             Column {
                 name: "s",
@@ -309,6 +330,7 @@ fn heir(parent: usize) -> Table {
                 fill: Fill::Nothing,
                 required: false,
                 unique: false,
+                clash: None,
             },
         ],
         references: Vec::new(),
