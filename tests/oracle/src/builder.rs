@@ -153,50 +153,146 @@ fn model(body: &Body, schema: &Schema) -> Option<usize> {
     }
 }
 
-/// What only some databases have.
-macro_rules! or {
-    ($connection:ty, $table:ident, [or]) => {
-        fn or(
-            connection: &mut $connection,
-            conflict: &Conflict,
-            row: Row,
-        ) -> Option<QueryResult<()>> {
-            Some(
-                match conflict {
-                    Conflict::Or("IGNORE") => diesel::insert_or_ignore_into($table)
-                        .values(row)
-                        .execute(connection),
-                    Conflict::Or("REPLACE") | Conflict::Replace => {
-                        diesel::replace_into($table).values(row).execute(connection)
-                    }
-                    _ => return None,
-                }
-                .map(|_| ()),
-            )
+/// Whether an upsert sets `n` to what was to be put in, as those here do.
+fn takes_n(set: &[(&'static str, Expr)]) -> bool {
+    matches!(set, [("n", Expr::Excluded("n"))])
+}
+
+/// A boxed statement with a filter.
+macro_rules! filtered {
+    ($change:expr, $filter:expr) => {
+        match $filter {
+            Known::All => $change,
+            Known::Key(key) => $change.filter(id.eq(key)),
+            Known::Keys(keys) => $change.filter(id.eq_any(keys)),
+            Known::Greater(least) => $change.filter(n.gt(least)),
+            Known::Same(value) => $change.filter(n.eq(value)),
         }
     };
-    ($connection:ty, $table:ident, []) => {
-        fn or(_: &mut $connection, _: &Conflict, _: Row) -> Option<QueryResult<()>> {
+}
+
+/// RETURNING.
+macro_rules! returning {
+    ($table:ident) => {
+        fn insert_told(connection: &mut Connection, row: Row) -> Done {
+            let insert = diesel::insert_into($table).values(row).returning(n);
+            Some(insert.get_result::<Option<i32>>(connection).map(|_| 1))
+        }
+
+        fn update_told(connection: &mut Connection, filter: Known<Key>, set: Changes) -> Done {
+            let rows = match filter {
+                Known::Key(key) => {
+                    let change = diesel::update($table.find(key)).set(set).returning(n);
+                    change.get_results::<Option<i32>>(connection)
+                }
+                filter => {
+                    let change = diesel::update($table).set(set).into_boxed();
+                    filtered!(change, filter)
+                        .returning(n)
+                        .get_results(connection)
+                }
+            };
+            Some(rows.map(|rows| rows.len()))
+        }
+
+        fn delete_told(connection: &mut Connection, filter: Known<Key>) -> Done {
+            let rows = match filter {
+                Known::Key(key) => {
+                    let change = diesel::delete($table.find(key)).returning(n);
+                    change.get_results::<Option<i32>>(connection)
+                }
+                filter => {
+                    let change = diesel::delete($table).into_boxed();
+                    filtered!(change, filter)
+                        .returning(n)
+                        .get_results(connection)
+                }
+            };
+            Some(rows.map(|rows| rows.len()))
+        }
+    };
+}
+
+/// ON CONFLICT.
+macro_rules! on_conflict {
+    ($table:ident) => {
+        fn unless_there(connection: &mut Connection, row: Row) -> Done {
+            let insert = diesel::insert_into($table).values(row);
+            Some(insert.on_conflict_do_nothing().execute(connection))
+        }
+
+        fn upsert(connection: &mut Connection, row: Row) -> Done {
+            let insert = diesel::insert_into($table).values(row).on_conflict(id);
+            let insert = insert.do_update().set(n.eq(excluded(n)));
+            Some(insert.execute(connection))
+        }
+
+        fn upsert_many(connection: &mut Connection, rows: Vec<Whole>) -> Done {
+            let insert = diesel::insert_into($table).values(rows).on_conflict(id);
+            let insert = insert.do_update().set(n.eq(excluded(n)));
+            Some(insert.execute(connection))
+        }
+    };
+}
+
+/// INSERT OR IGNORE, and REPLACE.
+macro_rules! or {
+    ($table:ident) => {
+        fn or(connection: &mut Connection, conflict: &Conflict, row: Row) -> Done {
+            match conflict {
+                Conflict::Or("IGNORE") => {
+                    let insert = diesel::insert_or_ignore_into($table).values(row);
+                    Some(insert.execute(connection))
+                }
+                Conflict::Or("REPLACE") | Conflict::Replace => {
+                    Some(diesel::replace_into($table).values(row).execute(connection))
+                }
+                _ => None,
+            }
+        }
+    };
+}
+
+/// Neither.
+macro_rules! no_or {
+    ($table:ident) => {
+        fn or(_: &mut Connection, _: &Conflict, _: Row) -> Done {
             None
         }
     };
 }
 
-/// One module per table.
+/// One module per table: how many rows a statement changed, if it is one that is written out here.
 macro_rules! table {
-    ($table:ident, $key:ty, $name:literal, $connection:ty, [$($or:tt)*]) => {
+    ($table:ident, $key:ty, $name:literal, $told:ident, $clash:ident, $or:ident) => {
         mod $table {
             use diesel::prelude::*;
             use diesel::upsert::excluded;
 
             use super::super::*;
+            use super::Connection;
             use crate::models::$table::dsl::*;
             use crate::statement::{Delete, Update};
 
             type Key = $key;
-            type Connection = $connection;
+            type Done = Option<QueryResult<usize>>;
+            type Row = (
+                Option<diesel::dsl::Eq<id, Key>>,
+                diesel::dsl::Eq<n, Option<i32>>,
+                diesel::dsl::Eq<s, Option<String>>,
+            );
+            type Whole = (
+                diesel::dsl::Eq<id, Key>,
+                diesel::dsl::Eq<n, Option<i32>>,
+                diesel::dsl::Eq<s, Option<String>>,
+            );
+            type Changes = (
+                Option<diesel::dsl::Eq<id, Key>>,
+                Option<diesel::dsl::Eq<n, Option<i32>>>,
+                Option<diesel::dsl::Eq<s, Option<String>>>,
+            );
 
-            pub(super) fn run(connection: &mut Connection, body: &Body) -> Option<QueryResult<()>> {
+            pub(super) fn run(connection: &mut Connection, body: &Body) -> Done {
                 match body {
                     Body::Insert(change) => insert(connection, change),
                     Body::Update(change) => update(connection, change),
@@ -205,122 +301,108 @@ macro_rules! table {
                 }
             }
 
-            fn insert(connection: &mut Connection, insert: &Insert) -> Option<QueryResult<()>> {
+            fn insert(connection: &mut Connection, insert: &Insert) -> Done {
+                let told = insert.returning != Returning::None;
                 if matches!(insert.rows, Rows::Defaults) {
-                    let done = diesel::insert_into($table).default_values().execute(connection);
-                    return Some(done.map(|_| ()));
+                    let insert = diesel::insert_into($table).default_values();
+                    return (!told).then(|| insert.execute(connection));
                 }
                 let mut rows = given::<Key>(insert, $name)?;
-                if rows.len() == 1 {
-                    return one(connection, insert, rows.pop()?);
+                if rows.len() > 1 {
+                    return many(connection, insert, rows).filter(|_| !told);
                 }
-                let rows = rows.into_iter().map(|row| Some((id.eq(row.key?), n.eq(row.n), s.eq(row.s))));
-                let rows = rows.collect::<Option<Vec<_>>>()?;
-                Some(match (&insert.conflict, insert.returning) {
-                    (Conflict::None, Returning::None) => {
-                        diesel::insert_into($table).values(rows).execute(connection)
-                    }
-                    (Conflict::Nothing, Returning::None) => {
-                        diesel::insert_into($table).values(rows).on_conflict_do_nothing().execute(connection)
-                    }
-                    (Conflict::Update(columns, _), Returning::None) if columns == &[$name] => {
-                        diesel::insert_into($table).values(rows).on_conflict(id).do_update()
-                            .set((n.eq(excluded(n)), s.eq(excluded(s)))).execute(connection)
-                    }
-                    _ => return None,
-                }.map(|_| ()))
-            }
-
-            fn one(connection: &mut Connection, insert: &Insert, row: Given<Key>) -> Option<QueryResult<()>> {
+                let row = rows.pop()?;
                 let row = (row.key.map(|key| id.eq(key)), n.eq(row.n), s.eq(row.s));
-                let returns = insert.returning != Returning::None;
-                Some(match &insert.conflict {
-                    Conflict::None if returns => diesel::insert_into($table).values(row)
-                        .returning(n).get_result::<Option<i32>>(connection).map(|_| ()),
-                    Conflict::None => diesel::insert_into($table).values(row).execute(connection).map(|_| ()),
-                    Conflict::Nothing => diesel::insert_into($table).values(row)
-                        .on_conflict_do_nothing().execute(connection).map(|_| ()),
-                    Conflict::Update(columns, _) if columns == &[$name] => diesel::insert_into($table).values(row)
-                        .on_conflict(id).do_update().set(n.eq(excluded(n)))
-                        .returning(n).get_results::<Option<i32>>(connection).map(|_| ()),
-                    conflict => return or(connection, conflict, row),
-                })
+                match &insert.conflict {
+                    Conflict::None if told => insert_told(connection, row),
+                    Conflict::None => {
+                        Some(diesel::insert_into($table).values(row).execute(connection))
+                    }
+                    _ if told => None,
+                    Conflict::Nothing => unless_there(connection, row),
+                    Conflict::Update(columns, set) if columns == &[$name] && takes_n(set) => {
+                        upsert(connection, row)
+                    }
+                    conflict => or(connection, conflict, row),
+                }
             }
 
-            type Row = (
-                Option<diesel::dsl::Eq<id, Key>>,
-                diesel::dsl::Eq<n, Option<i32>>,
-                diesel::dsl::Eq<s, Option<String>>,
-            );
+            fn many(connection: &mut Connection, insert: &Insert, rows: Vec<Given<Key>>) -> Done {
+                if insert.returning != Returning::None {
+                    return None;
+                }
+                let whole = |row: Given<Key>| Some((id.eq(row.key?), n.eq(row.n), s.eq(row.s)));
+                let rows = rows
+                    .into_iter()
+                    .map(whole)
+                    .collect::<Option<Vec<Whole>>>()?;
+                match &insert.conflict {
+                    Conflict::None => {
+                        Some(diesel::insert_into($table).values(rows).execute(connection))
+                    }
+                    Conflict::Update(columns, set) if columns == &[$name] && takes_n(set) => {
+                        upsert_many(connection, rows)
+                    }
+                    _ => None,
+                }
+            }
 
-            or!(Connection, $table, [$($or)*]);
-
-            fn update(connection: &mut Connection, update: &Update) -> Option<QueryResult<()>> {
+            fn update(connection: &mut Connection, update: &Update) -> Done {
                 if !matches!(update.conflict, Conflict::None) {
                     return None;
                 }
-                let returns = update.returning != Returning::None;
+                let told = update.returning != Returning::None;
                 let filter = known::<Key>(&update.filter, $name)?;
-                if let [("n", Expr::Plus("n", by))] = update.set.as_slice() {
+                if let ([("n", Expr::Plus("n", by))], Known::Greater(least), false) =
+                    (update.set.as_slice(), &filter, told)
+                {
                     let by = i32::try_from(*by).ok()?;
-                    let Known::Greater(least) = filter else { return None };
-                    return Some(diesel::update($table.filter(n.gt(least))).set(n.eq(n + by))
-                        .execute(connection).map(|_| ()));
+                    let change = diesel::update($table.filter(n.gt(*least))).set(n.eq(n + by));
+                    return Some(change.execute(connection));
                 }
                 let set = set::<Key>(&update.set, $name)?;
-                let set = (
+                let set: Changes = (
                     set.key.map(|key| id.eq(key)),
                     set.n.map(|value| n.eq(value)),
                     set.s.map(|value| s.eq(value)),
                 );
-                let filter = match filter {
-                    Known::Key(key) if returns => return Some(diesel::update($table.find(key)).set(set)
-                        .returning(n).get_result::<Option<i32>>(connection).optional().map(|_| ())),
-                    Known::Key(key) => return Some(diesel::update($table.find(key)).set(set)
-                        .execute(connection).map(|_| ())),
-                    filter => filter,
-                };
-                let change = diesel::update($table).set(set).into_boxed();
-                let change = match filter {
-                    Known::All | Known::Key(_) => change,
-                    Known::Keys(keys) => change.filter(id.eq_any(keys)),
-                    Known::Greater(least) => change.filter(n.gt(least)),
-                    Known::Same(value) => change.filter(n.eq(value)),
-                };
-                Some(match returns {
-                    true => change.returning(n).get_results::<Option<i32>>(connection).map(|_| ()),
-                    false => change.execute(connection).map(|_| ()),
-                })
+                match filter {
+                    _ if told => update_told(connection, filter, set),
+                    Known::Key(key) => Some(
+                        diesel::update($table.find(key))
+                            .set(set)
+                            .execute(connection),
+                    ),
+                    filter => {
+                        let change = diesel::update($table).set(set).into_boxed();
+                        Some(filtered!(change, filter).execute(connection))
+                    }
+                }
             }
 
-            fn delete(connection: &mut Connection, delete: &Delete) -> Option<QueryResult<()>> {
-                let returns = delete.returning != Returning::None;
-                let filter = match known::<Key>(&delete.filter, $name)? {
-                    Known::Key(key) if returns => return Some(diesel::delete($table.find(key))
-                        .returning(n).get_result::<Option<i32>>(connection).optional().map(|_| ())),
-                    Known::Key(key) => return Some(diesel::delete($table.find(key))
-                        .execute(connection).map(|_| ())),
-                    filter => filter,
-                };
-                let change = diesel::delete($table).into_boxed();
-                let change = match filter {
-                    Known::All | Known::Key(_) => change,
-                    Known::Keys(keys) => change.filter(id.eq_any(keys)),
-                    Known::Greater(least) => change.filter(n.gt(least)),
-                    Known::Same(value) => change.filter(n.eq(value)),
-                };
-                Some(match returns {
-                    true => change.returning(n).get_results::<Option<i32>>(connection).map(|_| ()),
-                    false => change.execute(connection).map(|_| ()),
-                })
+            fn delete(connection: &mut Connection, delete: &Delete) -> Done {
+                match known::<Key>(&delete.filter, $name)? {
+                    filter if delete.returning != Returning::None => {
+                        delete_told(connection, filter)
+                    }
+                    Known::Key(key) => Some(diesel::delete($table.find(key)).execute(connection)),
+                    filter => {
+                        let change = diesel::delete($table).into_boxed();
+                        Some(filtered!(change, filter).execute(connection))
+                    }
+                }
             }
+
+            $told!($table);
+            $clash!($table);
+            $or!($table);
         }
     };
 }
 
-/// One module per backend.
+/// One module per backend. `$told`, `$clash` and `$or` name the macros for what not every database has.
 macro_rules! backend {
-    ($backend:ident, $connection:ty, [$($or:tt)*]) => {
+    ($backend:ident, $connection:ty, $told:ident, $clash:ident, $or:ident) => {
         pub(crate) mod $backend {
             use super::*;
 
@@ -331,24 +413,31 @@ macro_rules! backend {
                 body: &Body,
                 schema: &Schema,
             ) -> Option<QueryResult<()>> {
-                match MODELS[model(body, schema)?].name {
+                let done = match MODELS[model(body, schema)?].name {
                     "t_int" => t_int::run(connection, body),
                     "t_big" => t_big::run(connection, body),
                     "t_text" => t_text::run(connection, body),
                     "t_bytes" => t_bytes::run(connection, body),
                     "Odd:Näme" => odd::run(connection, body),
                     _ => None,
-                }
+                };
+                done.map(|done| done.map(|_| ()))
             }
 
-            table!(t_int, i32, "id", super::Connection, [$($or)*]);
-            table!(t_big, i64, "id", super::Connection, [$($or)*]);
-            table!(t_text, String, "id", super::Connection, [$($or)*]);
-            table!(t_bytes, Vec<u8>, "id", super::Connection, [$($or)*]);
-            table!(odd, i32, "Id", super::Connection, [$($or)*]);
+            table!(t_int, i32, "id", $told, $clash, $or);
+            table!(t_big, i64, "id", $told, $clash, $or);
+            table!(t_text, String, "id", $told, $clash, $or);
+            table!(t_bytes, Vec<u8>, "id", $told, $clash, $or);
+            table!(odd, i32, "Id", $told, $clash, $or);
         }
     };
 }
 
-backend!(sqlite, diesel::SqliteConnection, [or]);
-backend!(postgres, diesel::PgConnection, []);
+backend!(sqlite, diesel::SqliteConnection, returning, on_conflict, or);
+backend!(
+    postgres,
+    diesel::PgConnection,
+    returning,
+    on_conflict,
+    no_or
+);

@@ -47,13 +47,12 @@ fn needed(mut tables: Vec<String>, rest: &str) -> Vec<String> {
     }
 }
 
-/// The name of the table that this makes.
+/// The name of the table that this makes; of a part, the whole's.
 fn created(sql: &str) -> Option<String> {
-    let name = sql
-        .strip_prefix("CREATE TABLE ")?
-        .split([' ', '('])
-        .next()?;
-    let name = name.rsplit('.').next()?;
+    let create = sql.strip_prefix("CREATE TABLE ")?;
+    let whole = create.split_once(" PARTITION OF ").map(|(_, whole)| whole);
+    let place = whole.unwrap_or(create).split([' ', '(']).next()?;
+    let name = place.rsplit('.').next()?;
     Some(name.trim_matches(['"', '`']).to_lowercase())
 }
 
