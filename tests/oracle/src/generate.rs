@@ -182,7 +182,8 @@ impl Maker<'_> {
             return self.random.pick(&[Way::Builder, Way::Load { whole }]);
         }
         let binds = !matches!(body, Body::Code(_)) && self.random.chance(50);
-        let builder = if single { 50 } else { 0 };
+        let built = single || matches!(body, Body::Copy(_));
+        let builder = if built { 50 } else { 0 };
         self.random.weighted(&[
             (builder, Way::Builder),
             (40, Way::Query { binds }),

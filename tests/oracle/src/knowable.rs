@@ -55,13 +55,16 @@ impl Finder<'_> {
         match body {
             Body::Insert(insert) => {
                 let events: &[Event] = match insert.conflict {
-                    Conflict::Update(..) => &[Event::Insert, Event::Update],
+                    Conflict::Update(..) | Conflict::UpdateSome(..) => {
+                        &[Event::Insert, Event::Update]
+                    }
                     Conflict::Replace | Conflict::Or("REPLACE") => &[Event::Insert, Event::Delete],
                     _ => &[Event::Insert],
                 };
                 self.relation(insert.target.relation, events);
                 self.ignores(&insert.conflict, insert.target.relation);
-                if let Conflict::Update(_, set) = &insert.conflict {
+                if let Conflict::Update(_, set) | Conflict::UpdateSome(_, set, _) = &insert.conflict
+                {
                     self.set(set);
                 }
             }

@@ -71,7 +71,7 @@ fn why(statement: &Statement, schema: &Schema, name: &str) -> &'static str {
         Body::Insert(insert) => match insert.conflict {
             Conflict::Replace | Conflict::Or("REPLACE") => "INSERT that replaces",
             Conflict::Or(_) => "INSERT OR",
-            Conflict::Update(..) => "upsert",
+            Conflict::Update(..) | Conflict::UpdateSome(..) => "upsert",
             Conflict::None | Conflict::Nothing => "INSERT",
         },
         Body::Update(update) => {

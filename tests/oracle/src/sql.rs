@@ -324,6 +324,14 @@ impl Writer<'_> {
     fn conflict(&mut self, conflict: &Conflict) {
         match conflict {
             Conflict::Nothing => self.gap("ON CONFLICT DO NOTHING"),
+            Conflict::UpdateSome(columns, set, least) => {
+                self.conflict(&Conflict::Update(columns.clone(), set.clone()));
+                if self.kind != Kind::Mariadb {
+                    self.gap("WHERE ");
+                    self.own("n");
+                    let _ = write!(self.sql, " < {least}");
+                }
+            }
             Conflict::Update(columns, set) => {
                 if self.kind == Kind::Mariadb {
                     self.gap("ON DUPLICATE KEY UPDATE ");
@@ -499,6 +507,11 @@ impl Writer<'_> {
                 self.own(column);
                 let _ = write!(self.sql, " = {OTHER}.{}", name(other, self.kind));
             }
+            Filter::Chance => self.put(match self.kind {
+                Kind::Sqlite => "abs(random()) % 2 = 0",
+                Kind::Postgres => "random() < 0.5",
+                Kind::Mariadb => "rand() < 0.5",
+            }),
             Filter::And(one, other) => {
                 self.filter(one, false);
                 self.put(" AND ");

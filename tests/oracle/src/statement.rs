@@ -148,6 +148,8 @@ pub enum Conflict {
     Nothing,
     /// ON CONFLICT (these) DO UPDATE, ON DUPLICATE KEY UPDATE.
     Update(Vec<&'static str>, Vec<(&'static str, Expr)>),
+    /// The same, but only where the number in `n` is less than this; on a partial index where it says so.
+    UpdateSome(Vec<&'static str>, Vec<(&'static str, Expr)>, i64),
     /// OR something (SQLite); IGNORE (MariaDB).
     Or(&'static str),
     /// REPLACE INTO.
@@ -248,6 +250,8 @@ pub enum Filter {
     Joined(&'static str, &'static str),
     /// Both.
     And(Box<Filter>, Box<Filter>),
+    /// Whatever comes of tossing a coin for each row.
+    Chance,
 }
 
 /// Something to do.

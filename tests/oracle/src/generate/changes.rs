@@ -101,9 +101,9 @@ impl Maker<'_> {
             true => "id",
             false => self.schema.tables[table].key()[0],
         };
-        let which = self
-            .random
-            .weighted(&[(45, 0), (15, 1), (15, 2), (12, 3), (5, 4), (8, 5)]);
+        let which =
+            self.random
+                .weighted(&[(45, 0), (15, 1), (15, 2), (12, 3), (5, 4), (8, 5), (2, 6)]);
         match which {
             0 => Filter::Is(key, "=", self.value(table, key, false)),
             1 => {
@@ -118,6 +118,7 @@ impl Maker<'_> {
             ),
             3 => some_or_all(self.by_rows(table, key)),
             4 => Filter::All,
+            6 => Filter::Chance,
             _ => Filter::And(
                 Box::new(Filter::Is(key, "<>", self.value(table, key, false))),
                 Box::new(Filter::Is(
@@ -155,10 +156,12 @@ impl Maker<'_> {
         view: bool,
     ) -> Vec<(&'static str, Expr)> {
         if view {
-            return vec![self.random.pick(&[("n", 1), ("id", 3)])]
-                .into_iter()
-                .map(|(column, by)| (column, Expr::Value(Value::Int(by))))
-                .collect();
+            let column = self.random.pick(&["n", "id"]);
+            let value = match column {
+                "n" => Value::Int(i64::from(self.random.below(12))),
+                _ => self.value(table, column, false),
+            };
+            return vec![(column, Expr::Value(value))];
         }
         if let Some(other) = from.filter(|_| self.random.chance(40)) {
             let column = &self.schema.tables[table].columns[0];

@@ -159,7 +159,7 @@ impl Maker<'_> {
         let refers = schema.tables[table]
             .references
             .iter()
-            .any(|reference| reference.columns == [column.name]);
+            .any(|reference| reference.columns.contains(&column.name));
         let empty = if refers { 50 } else { 15 };
         if !column.required && !key && self.random.chance(empty) {
             return Value::Null;
@@ -241,7 +241,10 @@ impl Maker<'_> {
         if columns.contains(&"n") && self.random.chance(50) {
             set = vec![("n", Expr::Excluded("n"))];
         }
-        Conflict::Update(on, set)
+        match self.random.chance(15) {
+            true => Conflict::UpdateSome(on, set, i64::from(self.random.below(12))),
+            false => Conflict::Update(on, set),
+        }
     }
 
     pub(super) fn copy(&mut self) -> Option<Insert> {

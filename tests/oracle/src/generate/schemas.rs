@@ -187,37 +187,47 @@ fn references(schema: &mut Schema, focus: Focus, random: &mut Random) {
     }
 }
 
-/// A column that refers to a key, or to another column without duplicates.
+/// Columns that refer to a key, or to another column without duplicates.
 fn reference(schema: &mut Schema, child: usize, name: &'static str, random: &mut Random) {
     let parent = random.pick(&(0..schema.tables.len()).collect::<Vec<_>>());
-    let parents = &schema.tables[parent];
-    let key = parents.key();
-    let (to, ty) = match parents.column("n") {
-        Some(column) if column.unique && (key.len() > 1 || random.chance(40)) => ("n", Type::Int),
-        _ if key.len() > 1 => return,
-        _ => (key[0], parents.columns[0].ty),
-    };
-    let fill = match random.chance(40) {
-        true => Fill::Value(ty.value(random)),
-        false => Fill::Nothing,
-    };
-    schema.tables[child].columns.push(Column {
-        name,
-        ty,
-        fill,
-        required: false,
-        unique: random.chance(5),
-        clash: None,
-    });
     let kind = schema.kind;
-    schema.tables[child].references.push(Reference {
-        columns: vec![name],
+    let to = referred(&schema.tables[parent], random);
+    let names = [name, if name == "f" { "fb" } else { "f2b" }];
+    let own = &mut schema.tables[child];
+    for ((_, ty), name) in to.iter().zip(names) {
+        own.columns
+            .push(referring(name, *ty, to.len() == 1, random));
+    }
+    own.references.push(Reference {
+        columns: names[..to.len()].to_vec(),
         parent,
-        to: vec![to],
+        to: to.into_iter().map(|(column, _)| column).collect(),
         on_delete: action(kind, random),
         on_update: action(kind, random),
         deferred: kind != Kind::Mariadb && random.chance(10),
     });
+}
+
+fn referred(parent: &Table, random: &mut Random) -> Vec<(&'static str, Type)> {
+    match parent.column("n") {
+        Some(column) if column.unique && random.chance(40) => vec![("n", Type::Int)],
+        _ => MODELS[parent.model].key.to_vec(),
+    }
+}
+
+fn referring(name: &'static str, ty: Type, alone: bool, random: &mut Random) -> Column {
+    let fill = match random.chance(40) {
+        true => Fill::Value(ty.value(random)),
+        false => Fill::Nothing,
+    };
+    Column {
+        name,
+        ty,
+        fill,
+        required: false,
+        unique: alone && random.chance(5),
+        clash: None,
+    }
 }
 
 /// A key that refers to another table's key, and changes with it.
