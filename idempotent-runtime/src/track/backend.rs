@@ -11,7 +11,12 @@ use diesel::row::Row;
 
 use super::catalog::Catalog;
 use super::statement::Dialect;
+use super::statement::reading::Read;
 
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod owned;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -99,6 +104,33 @@ pub(crate) mod sealed {
             T: Query + QueryFragment<Self::Backend> + QueryId,
             Self::Backend: QueryMetadata<T::SqlType>;
 
+        /// Runs a query of ours with the binds of a statement, and shows its rows one by one; how many they were.
+        #[doc(hidden)]
+        fn ask<T>(
+            &mut self,
+            statement: &T,
+            read: &Read,
+            see: impl FnMut(&Self::OwnedRow),
+        ) -> QueryResult<usize>
+        where
+            T: QueryFragment<Self::Backend> + QueryId;
+
+        /// Runs queries of ours before a statement such that their failure does not come in its way; nothing if they
+        /// have failed.
+        ///
+        /// # Errors
+        ///
+        /// If the statement must not be run any more.
+        #[doc(hidden)]
+        fn before_statement<R>(
+            &mut self,
+            ask: impl FnOnce(&mut Self) -> QueryResult<R>,
+        ) -> QueryResult<Option<R>>;
+
+        /// Whether a transaction is open that can go on.
+        #[doc(hidden)]
+        fn in_transaction(&mut self) -> bool;
+
         /// Sets the mark that proves that the transaction is still the one that was opened.
         #[doc(hidden)]
         fn set_guard(&mut self) -> QueryResult<()>;
@@ -112,9 +144,13 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn before_stamp(&mut self, deferred: bool) -> QueryResult<()>;
 
-        /// Sends the COMMIT such that it fails if the transaction has failed before.
+        /// Sends the COMMIT such that it fails if the transaction has failed before. `guarded`: the mark is set.
         #[doc(hidden)]
-        fn commit(&mut self, sql: &str) -> QueryResult<()>;
+        fn commit(&mut self, sql: &str, guarded: bool) -> QueryResult<()>;
+
+        /// Whether statements other than COMMIT end a transaction, and a SAVEPOINT outside one opens none.
+        #[doc(hidden)]
+        const COMMITS_IMPLICITLY: bool;
 
         /// Whether a COMMIT that failed with this error has surely not happened.
         #[doc(hidden)]

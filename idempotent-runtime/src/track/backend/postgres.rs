@@ -4,7 +4,6 @@
 //! there, at the same number of round trips.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use diesel::connection::{
     AnsiTransactionManager, DefaultLoadingMode, LoadConnection, SimpleConnection,
@@ -14,19 +13,22 @@ use diesel::expression::QueryMetadata;
 use diesel::pg::{Pg, PgConnection, PgValue};
 use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
-use diesel::row::{Field, PartialRow, Row, RowIndex, RowSealed};
 
 use super::super::catalog::Catalog;
+use super::super::fragment::WithBindsOf;
 use super::super::statement::Dialect;
+use super::super::statement::reading::Read;
+use super::owned::{OwnedRow, Typed};
 use super::{Moment, NULL, escape, hex, sealed::Sealed};
 
 #[allow(private_interfaces, reason = "sealed")]
 impl Sealed for PgConnection {
-    type OwnedRow = OwnedPgRow;
+    type OwnedRow = OwnedRow<Pg>;
 
     const DIALECT: Dialect = Dialect::Postgres;
     const CLOSES_ON_FAILED_COMMIT: bool = true;
     const KEEPS_BEFORE_ERROR: bool = false;
+    const COMMITS_IMPLICITLY: bool = false;
 
     fn load_owned<T>(&mut self, query: T) -> QueryResult<Vec<Self::OwnedRow>>
     where
@@ -35,14 +37,14 @@ impl Sealed for PgConnection {
     {
         let mut names = None;
         LoadConnection::<DefaultLoadingMode>::load(self, query)?
-            .map(|row| row.map(|row| OwnedPgRow::new(&row, &mut names)))
+            .map(|row| row.map(|row| OwnedRow::new(&row, &mut names)))
             .collect()
     }
 
     fn key_text(row: &Self::OwnedRow, column: usize) -> String {
-        match row.values.get(column) {
-            Some(Some((bytes, oid))) => key_text(bytes, oid.get()),
-            _ => NULL.to_owned(),
+        match row.value(column) {
+            Some((bytes, oid)) => key_text(bytes, oid.get()),
+            None => NULL.to_owned(),
         }
     }
 
@@ -75,10 +77,47 @@ impl Sealed for PgConnection {
         let mut names = None;
         let mut count = 0;
         for row in LoadConnection::<DefaultLoadingMode>::load(self, query)? {
-            see(&OwnedPgRow::new(&row?, &mut names));
+            see(&OwnedRow::new(&row?, &mut names));
             count += 1;
         }
         Ok(count)
+    }
+
+    fn ask<T>(
+        &mut self,
+        statement: &T,
+        read: &Read,
+        see: impl FnMut(&Self::OwnedRow),
+    ) -> QueryResult<usize>
+    where
+        T: QueryFragment<Pg> + QueryId,
+    {
+        // A bind that is not used does no harm, since its type is given.
+        self.each_owned(
+            WithBindsOf {
+                statement,
+                sql: &read.sql,
+            },
+            see,
+        )
+    }
+
+    fn before_statement<R>(
+        &mut self,
+        ask: impl FnOnce(&mut Self) -> QueryResult<R>,
+    ) -> QueryResult<Option<R>> {
+        // A query that fails would doom the transaction.
+        self.batch_execute("SAVEPOINT idempotent_ask")?;
+        let asked = ask(self);
+        self.batch_execute(match &asked {
+            Ok(_) => "RELEASE idempotent_ask",
+            Err(_) => "ROLLBACK TO idempotent_ask; RELEASE idempotent_ask",
+        })?;
+        Ok(asked.ok())
+    }
+
+    fn in_transaction(&mut self) -> bool {
+        true
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {
@@ -97,7 +136,7 @@ impl Sealed for PgConnection {
         }
     }
 
-    fn commit(&mut self, sql: &str) -> QueryResult<()> {
+    fn commit(&mut self, sql: &str, _guarded: bool) -> QueryResult<()> {
         self.batch_execute(&format!("SELECT 1; {sql}"))
     }
 
@@ -158,94 +197,15 @@ fn uuid(bytes: &[u8]) -> String {
     text
 }
 
-/// A row that has let go of its result.
-#[derive(Debug)]
-pub struct OwnedPgRow {
-    names: Arc<[Option<String>]>,
-    values: Vec<Option<(Vec<u8>, NonZeroU32)>>,
-}
+impl Typed for Pg {
+    type Tag = NonZeroU32;
 
-impl OwnedPgRow {
-    fn new<'a>(row: &impl Row<'a, Pg>, names: &mut Option<Arc<[Option<String>]>>) -> Self {
-        let fields = || (0..row.field_count()).filter_map(|index| row.get(index));
-        let names = names.get_or_insert_with(|| {
-            fields()
-                .map(|field| field.field_name().map(str::to_owned))
-                .collect()
-        });
-        let values = fields()
-            .map(|field| {
-                field
-                    .value()
-                    .map(|value| (value.as_bytes().to_vec(), value.get_oid()))
-            })
-            .collect();
-        Self {
-            names: Arc::clone(names),
-            values,
-        }
-    }
-}
-
-/// A field of an [`OwnedPgRow`].
-#[derive(Debug)]
-pub struct OwnedPgField<'f> {
-    row: &'f OwnedPgRow,
-    index: usize,
-}
-
-impl<'f> Field<'f, Pg> for OwnedPgField<'f> {
-    fn field_name(&self) -> Option<&str> {
-        self.row.names.get(self.index)?.as_deref()
+    fn take(value: PgValue<'_>) -> (Vec<u8>, NonZeroU32) {
+        (value.as_bytes().to_vec(), value.get_oid())
     }
 
-    fn value(&self) -> Option<PgValue<'_>> {
-        let (bytes, oid) = self.row.values.get(self.index)?.as_ref()?;
-        Some(PgValue::new(bytes, oid))
-    }
-}
-
-impl RowSealed for OwnedPgRow {}
-
-impl RowIndex<usize> for OwnedPgRow {
-    fn idx(&self, index: usize) -> Option<usize> {
-        (index < self.values.len()).then_some(index)
-    }
-}
-
-impl RowIndex<&str> for OwnedPgRow {
-    fn idx(&self, name: &str) -> Option<usize> {
-        self.names
-            .iter()
-            .position(|column| column.as_deref() == Some(name))
-    }
-}
-
-impl<'a> Row<'a, Pg> for OwnedPgRow {
-    type Field<'f>
-        = OwnedPgField<'f>
-    where
-        'a: 'f,
-        Self: 'f;
-    type InnerPartialRow = Self;
-
-    fn field_count(&self) -> usize {
-        self.values.len()
-    }
-
-    fn get<'b, I>(&'b self, index: I) -> Option<Self::Field<'b>>
-    where
-        'a: 'b,
-        Self: RowIndex<I>,
-    {
-        Some(OwnedPgField {
-            row: self,
-            index: self.idx(index)?,
-        })
-    }
-
-    fn partial_row(&self, range: std::ops::Range<usize>) -> PartialRow<'_, Self> {
-        PartialRow::new(self, range)
+    fn give<'a>(bytes: &'a [u8], tag: &'a NonZeroU32) -> PgValue<'a> {
+        PgValue::new(bytes, tag)
     }
 }
 

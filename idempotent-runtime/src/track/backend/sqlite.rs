@@ -17,7 +17,9 @@ use diesel::sql_types::{BigInt, Binary, Double, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
 
 use super::super::catalog::Catalog;
+use super::super::fragment::WithBindsOf;
 use super::super::statement::Dialect;
+use super::super::statement::reading::Read;
 use super::{Moment, NULL, escape, hex, sealed::Sealed, works};
 
 /// How long a lock of another connection is waited for.
@@ -32,6 +34,7 @@ impl Sealed for SqliteConnection {
     const DIALECT: Dialect = Dialect::Sqlite;
     const CLOSES_ON_FAILED_COMMIT: bool = false;
     const KEEPS_BEFORE_ERROR: bool = true;
+    const COMMITS_IMPLICITLY: bool = false;
 
     fn load_owned<T>(&mut self, query: T) -> QueryResult<Vec<Self::OwnedRow>>
     where
@@ -96,6 +99,36 @@ impl Sealed for SqliteConnection {
         Ok(count)
     }
 
+    fn ask<T>(
+        &mut self,
+        statement: &T,
+        read: &Read,
+        see: impl FnMut(&Self::OwnedRow),
+    ) -> QueryResult<usize>
+    where
+        T: QueryFragment<Sqlite> + QueryId,
+    {
+        self.each_owned(
+            WithBindsOf {
+                statement,
+                sql: &read.sql,
+            },
+            see,
+        )
+    }
+
+    fn before_statement<R>(
+        &mut self,
+        ask: impl FnOnce(&mut Self) -> QueryResult<R>,
+    ) -> QueryResult<Option<R>> {
+        // A query that fails changes nothing here.
+        Ok(ask(self).ok())
+    }
+
+    fn in_transaction(&mut self) -> bool {
+        !works(self, "BEGIN; ROLLBACK")
+    }
+
     fn set_guard(&mut self) -> QueryResult<()> {
         self.batch_execute("SAVEPOINT idempotent_guard")
     }
@@ -111,7 +144,7 @@ impl Sealed for SqliteConnection {
         self.batch_execute("RELEASE idempotent_guard")
     }
 
-    fn commit(&mut self, sql: &str) -> QueryResult<()> {
+    fn commit(&mut self, sql: &str, _guarded: bool) -> QueryResult<()> {
         let begun = Instant::now();
         loop {
             match self.batch_execute(sql) {
