@@ -17,6 +17,7 @@ mod ids;
 mod keeping;
 mod lifecycle;
 mod locks;
+mod multi;
 mod originals;
 mod outage;
 mod postgres;
