@@ -19,9 +19,7 @@ impl TrackedConnection<PgConnection> {
     }
 
     /// As [`PgConnection::notifications_iter`]: what has come for `LISTEN`.
-    pub fn notifications_iter(
-        &mut self,
-    ) -> impl Iterator<Item = QueryResult<PgNotification>> + '_ {
+    pub fn notifications_iter(&mut self) -> impl Iterator<Item = QueryResult<PgNotification>> + '_ {
         self.inner.notifications_iter()
     }
 }
