@@ -18,6 +18,7 @@ mod keeping;
 mod lifecycle;
 mod locks;
 mod mysql;
+mod multi;
 mod originals;
 mod outage;
 mod postgres;

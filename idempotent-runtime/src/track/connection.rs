@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use diesel::backend::Backend;
 use diesel::connection::{
     AnsiTransactionManager, CacheSize, Connection, ConnectionSealed, Instrumentation,
-    LoadConnection, TransactionManager,
+    LoadConnection, MultiConnectionHelper, TransactionManager,
 };
 use diesel::expression::QueryMetadata;
 use diesel::migration::MigrationConnection;
@@ -17,6 +17,7 @@ use diesel::query_builder::{Query, QueryBuilder, QueryFragment, QueryId};
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionResult, QueryResult};
 use diesel::row::Row;
+use diesel::sql_types::TypeMetadata;
 
 use super::backend::Trackable;
 use super::changes::ChangeLog;
@@ -44,6 +45,27 @@ use transaction::{depth, warn_unattached};
 /// [`attach`](Self::attach); without an application behind it, it works and announces nothing.
 ///
 /// A change outside a transaction gets one of its own, because the announcement must come before its commit.
+///
+/// # Several databases
+///
+/// An enum of tracked connections is one connection for all of them. Its variants name aliases, because Diesel's derive takes
+/// no types with arguments:
+///
+/// ```
+/// # #[cfg(all(feature = "sqlite", feature = "postgres"))] mod any {
+/// use diesel::{PgConnection, SqliteConnection};
+/// use idempotent_runtime::TrackedConnection;
+///
+/// type Sqlite = TrackedConnection<SqliteConnection>;
+/// type Postgres = TrackedConnection<PgConnection>;
+///
+/// #[derive(diesel::MultiConnection)]
+/// pub enum AnyConnection {
+///     Postgres(Postgres),
+///     Sqlite(Sqlite),
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TrackedConnection<C> {
     inner: C,
@@ -290,5 +312,20 @@ impl<C: Trackable> R2D2Connection for TrackedConnection<C> {
 impl<C: Trackable> MigrationConnection for TrackedConnection<C> {
     fn setup(&mut self) -> QueryResult<usize> {
         self.inner.setup()
+    }
+}
+
+/// For an enum of tracked connections that derives `diesel::MultiConnection`.
+impl<C: Trackable + MultiConnectionHelper> MultiConnectionHelper for TrackedConnection<C> {
+    fn to_any<'a>(
+        lookup: &mut <Self::Backend as TypeMetadata>::MetadataLookup,
+    ) -> &mut (dyn std::any::Any + 'a) {
+        C::to_any(lookup)
+    }
+
+    fn from_any(
+        lookup: &mut dyn std::any::Any,
+    ) -> Option<&mut <Self::Backend as TypeMetadata>::MetadataLookup> {
+        C::from_any(lookup)
     }
 }

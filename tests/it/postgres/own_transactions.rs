@@ -83,6 +83,41 @@ fn h16_a_reply_whose_transaction_failed_unseen_does_not_depend_on_it() {
     assert_eq!(bench.get("swallows").status, 500);
 }
 
+/// Reads, and swallows an error.
+fn swallow<D>(conn: &mut D) -> QueryResult<()>
+where
+    D: diesel::connection::LoadConnection<Backend = diesel::pg::Pg>,
+{
+    conn.transaction(|conn| {
+        users::table.load::<User>(conn)?;
+        let _ = sql_query("SELECT 1 / 0").execute(conn);
+        Ok(())
+    })
+}
+
+#[test]
+fn h16_a_failed_transaction_that_changed_nothing_commits_as_without_us() {
+    let bench = Bench::with_users();
+    assert_eq!(swallow(&mut bench.bare()), Ok(()));
+    let mut conn = bench.conn();
+    assert_eq!(swallow(&mut *conn), Ok(()));
+    conn.batch_execute("BEGIN; SELECT 1").unwrap();
+    assert!(conn.batch_execute("SELECT 1 / 0").is_err());
+    conn.batch_execute("COMMIT AND CHAIN").unwrap();
+    assert_eq!(rename(&mut conn, 1), Ok(1));
+    conn.batch_execute("COMMIT").unwrap();
+    assert_eq!(names(&bench), ["x", "Bob", "Cid"]);
+}
+
+#[test]
+fn h16_the_reply_of_a_failed_transaction_that_changed_nothing_is_not_kept() {
+    let bench = Bench::with_users();
+    bench.handler_on_db("swallows", |conn| swallow(conn));
+    let reply = bench.get("swallows");
+    assert_eq!(reply.status, 200);
+    assert!(!is_stored(&reply), "{reply:?}");
+}
+
 #[test]
 fn h16_an_error_within_a_savepoint_may_be_swallowed() {
     let bench = Bench::with_users();

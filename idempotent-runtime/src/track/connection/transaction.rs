@@ -29,6 +29,7 @@ use crate::track::backend::Moment;
 use crate::track::changes::{ChangeLog, Changes};
 use crate::track::plans::{Database, Plans, schema_changed};
 use crate::track::stamper::{Receipt, database_error};
+use crate::track::statement::Dialect;
 use crate::track::statement::keywords::Control;
 
 impl<C: Trackable> TrackedConnection<C> {
@@ -164,9 +165,7 @@ impl<C: Trackable> TrackedConnection<C> {
     }
 
     fn owe(&self, changes: &Changes) {
-        if let Some(Scope::Execution(execution)) = self.scope() {
-            execution.spoil(Unkept::StoreAway);
-        }
+        self.spoil(Unkept::StoreAway);
         if let Some(stamper) = &self.stamper {
             // A writer that keeps no record does not fail: what it cannot announce is owed.
             let _ = stamper.stamp(Some(&Scope::Background), changes);
@@ -258,7 +257,10 @@ impl<C: Trackable> TrackedConnection<C> {
             return Err(error);
         }
         let receipt = self.stamp(&changes)?;
-        let committed = self.inner.commit(sql, guarded);
+        let committed = match self.inner.commit(sql, guarded) {
+            Err(error) if receipt.is_none() => self.commit_of_nothing(sql, error),
+            answered => answered,
+        };
         settle::<C>(receipt, &committed, end != End::Prepare);
         if committed.is_err() && !C::CLOSES_ON_FAILED_COMMIT && self.inner.lost_transaction() {
             self.inner.abort_own();
@@ -272,6 +274,24 @@ impl<C: Trackable> TrackedConnection<C> {
             self.closed(end == End::Chain && committed.is_ok());
         }
         committed
+    }
+
+    /// PostgreSQL answers the COMMIT of a failed transaction with a rollback and no error. Where nothing was announced
+    /// for it, that is what the caller gets; but the reply of such a handler is not kept.
+    fn commit_of_nothing(&mut self, sql: &str, error: Error) -> QueryResult<()> {
+        let has_failed =
+            C::DIALECT == Dialect::Postgres && self.inner.batch_execute("SELECT 1").is_err();
+        if !has_failed {
+            return Err(error);
+        }
+        self.spoil(Unkept::CommitUnknown);
+        self.inner.batch_execute(sql)
+    }
+
+    fn spoil(&self, why: Unkept) {
+        if let Some(Scope::Execution(execution)) = self.scope() {
+            execution.spoil(why);
+        }
     }
 
     /// The transaction ended without a word, and what came after may have been committed statement by statement.
