@@ -112,6 +112,18 @@ impl<C> TrackedConnection<C> {
     }
 }
 
+/// For the bench, and for the test that planning allocates nothing.
+impl<C: Trackable> TrackedConnection<C> {
+    /// Plans a statement as `execute` and `load` do, and says whether it goes to the connection inside untouched.
+    #[doc(hidden)]
+    pub fn plan_only<T>(&mut self, source: &T) -> bool
+    where
+        T: QueryFragment<C::Backend> + QueryId,
+    {
+        matches!(self.step(source), Step::Pass)
+    }
+}
+
 impl<C: Trackable> TrackedConnection<C> {
     fn step<T>(&mut self, source: &T) -> Step
     where
