@@ -120,25 +120,35 @@ impl<C: Trackable> TrackedConnection<C> {
     where
         T: QueryFragment<C::Backend> + QueryId,
     {
-        matches!(self.step(source), Step::Pass)
+        matches!(self.step(source), (Step::Pass, _))
     }
 }
 
 impl<C: Trackable> TrackedConnection<C> {
-    fn step<T>(&mut self, source: &T) -> Step
+    /// The step for a statement, and its text if that was built.
+    fn step<T>(&mut self, source: &T) -> (Step, Option<String>)
     where
         T: QueryFragment<C::Backend> + QueryId,
     {
         self.plan(T::query_id(), || sql_of::<C::Backend, T>(source))
     }
 
-    fn plan(&mut self, id: Option<TypeId>, sql: impl FnOnce() -> QueryResult<String>) -> Step {
+    fn plan(
+        &mut self,
+        id: Option<TypeId>,
+        sql: impl FnOnce() -> QueryResult<String>,
+    ) -> (Step, Option<String>) {
         let database = self.private.as_ref().unwrap_or(&self.shared);
         let moment = self.moment();
         self.plans.step(id, sql, database, &mut self.inner, moment)
     }
 
-    fn load_changed<T>(&mut self, plan: &Plan, source: T) -> QueryResult<(Vec<C::OwnedRow>, usize)>
+    fn load_changed<T>(
+        &mut self,
+        plan: &Plan,
+        source: T,
+        text: Option<&str>,
+    ) -> QueryResult<(Vec<C::OwnedRow>, usize)>
     where
         T: Query + QueryFragment<C::Backend> + QueryId,
         C::Backend: QueryMetadata<T::SqlType>,
@@ -149,6 +159,7 @@ impl<C: Trackable> TrackedConnection<C> {
             };
             let loaded = inner.load_owned(TellingMore {
                 statement: source,
+                text,
                 suffix: &rows.suffix,
             })?;
             loaded
@@ -174,6 +185,7 @@ fn execute_changed<C, T>(
     inner: &mut C,
     plan: &Plan,
     source: &T,
+    text: Option<&str>,
     changes: &mut Changes,
 ) -> QueryResult<usize>
 where
@@ -185,6 +197,7 @@ where
     };
     let telling = Telling {
         statement: source,
+        text,
         suffix: &rows.suffix,
     };
     inner.each_owned(telling, |row| note_row::<C>(rows, row, changes))
@@ -214,10 +227,11 @@ impl<C: Trackable> Connection for TrackedConnection<C> {
     where
         T: QueryFragment<Self::Backend> + QueryId,
     {
-        match self.step(source) {
+        let (step, text) = self.step(source);
+        match step {
             Step::Pass => self.watched(|inner| inner.execute_returning_count(source)),
             Step::Change(plan) => self.change(&known(&plan), |inner, changes| {
-                execute_changed(inner, &plan, source, changes)
+                execute_changed(inner, &plan, source, text.as_deref(), changes)
             }),
             Step::Opaque => self.unwrapped(|inner| inner.execute_returning_count(source)),
             Step::Schema { changes } => {
@@ -274,7 +288,8 @@ where
         T: Query + QueryFragment<Self::Backend> + QueryId + 'query,
         Self::Backend: QueryMetadata<T::SqlType>,
     {
-        let (rows, hidden) = match self.step(&source) {
+        let (step, text) = self.step(&source);
+        let (rows, hidden) = match step {
             Step::Pass => {
                 self.refuse_if_doomed()?;
                 let failed = Arc::clone(&self.failed);
@@ -285,7 +300,7 @@ where
                     failed: Arc::clone(&self.failed),
                 });
             }
-            Step::Change(plan) => self.load_changed(&plan, source)?,
+            Step::Change(plan) => self.load_changed(&plan, source, text.as_deref())?,
             Step::Opaque => (self.unwrapped(|inner| inner.load_owned(source))?, 0),
             Step::Schema { changes } => {
                 (self.schema(changes, |inner| inner.load_owned(source))?, 0)

@@ -28,7 +28,7 @@ impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
 
 impl<C: Trackable> TrackedConnection<C> {
     fn batch_step(&mut self, sql: &str) -> Step {
-        self.plan(None, || Ok(sql.to_owned()))
+        self.plan(None, || Ok(sql.to_owned())).0
     }
 
     fn batch_one(&mut self, sql: &str) -> QueryResult<()> {
