@@ -18,7 +18,7 @@ use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionResult, QueryResult};
 use diesel::row::Row;
 
-use super::backend::Trackable;
+use super::backend::{Trackable, each_key, write_key};
 use super::changes::{ChangeLog, Changes};
 use super::fragment::{Telling, TellingMore};
 use super::plans::{Database, Plans, Step, known};
@@ -162,23 +162,20 @@ impl<C: Trackable> TrackedConnection<C> {
                 text,
                 suffix: &rows.suffix,
             })?;
-            loaded
-                .iter()
-                .for_each(|row| note_row::<C>(rows, row, changes));
+            let mut key = String::new();
+            for row in &loaded {
+                write_key::<C>(row, rows.keys, &mut key);
+                note_row(rows, &key, changes);
+            }
             Ok((loaded, rows.keys))
         })
     }
 }
 
-fn note_row<C: Trackable>(rows: &Rows, row: &C::OwnedRow, changes: &mut Changes) {
-    if changes.is_whole(&rows.table) {
-        return;
+fn note_row(rows: &Rows, key: &str, changes: &mut Changes) {
+    if !changes.is_whole(&rows.table) {
+        changes.row(&rows.table, key.to_owned());
     }
-    let first = Row::<C::Backend>::field_count(row).saturating_sub(rows.keys);
-    let keys: Vec<_> = (first..first + rows.keys)
-        .map(|column| C::key_text(row, column))
-        .collect();
-    changes.row(&rows.table, keys.join(","));
 }
 
 fn execute_changed<C, T>(
@@ -200,7 +197,9 @@ where
         text,
         suffix: &rows.suffix,
     };
-    inner.each_owned(telling, |row| note_row::<C>(rows, row, changes))
+    each_key(inner, telling, rows.keys, |key| {
+        note_row(rows, key, changes)
+    })
 }
 
 fn sql_of<DB, T>(source: &T) -> QueryResult<String>

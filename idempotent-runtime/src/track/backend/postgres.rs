@@ -3,6 +3,7 @@
 //! It answers `COMMIT` in a failed transaction with a rollback and no error. `SELECT 1; COMMIT` in one batch fails
 //! there, at the same number of round trips.
 
+use std::fmt::Write;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use diesel::row::{Field, PartialRow, Row, RowIndex, RowSealed};
 
 use super::super::catalog::Catalog;
 use super::super::statement::Dialect;
-use super::{Moment, NULL, escape, hex, sealed::Sealed};
+use super::{Moment, escape, hex, sealed::Sealed};
 
 #[allow(private_interfaces, reason = "sealed")]
 impl Sealed for PgConnection {
@@ -39,11 +40,8 @@ impl Sealed for PgConnection {
             .collect()
     }
 
-    fn key_text(row: &Self::OwnedRow, column: usize) -> String {
-        match row.values.get(column) {
-            Some(Some((bytes, oid))) => key_text(bytes, oid.get()),
-            _ => NULL.to_owned(),
-        }
+    fn write_part(value: PgValue<'_>, key: &mut String) {
+        write_part(value.as_bytes(), value.get_oid().get(), key);
     }
 
     fn read_catalog(&mut self) -> QueryResult<Catalog> {
@@ -61,24 +59,6 @@ impl Sealed for PgConnection {
             Err(_) => "ROLLBACK TO idempotent_catalog; RELEASE idempotent_catalog",
         })?;
         catalog
-    }
-
-    fn each_owned<T>(
-        &mut self,
-        query: T,
-        mut see: impl FnMut(&Self::OwnedRow),
-    ) -> QueryResult<usize>
-    where
-        T: Query + QueryFragment<Pg> + QueryId,
-        Pg: QueryMetadata<T::SqlType>,
-    {
-        let mut names = None;
-        let mut count = 0;
-        for row in LoadConnection::<DefaultLoadingMode>::load(self, query)? {
-            see(&OwnedPgRow::new(&row?, &mut names));
-            count += 1;
-        }
-        Ok(count)
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {
@@ -129,15 +109,18 @@ impl Sealed for PgConnection {
 }
 
 /// The binary representation, which no session setting changes; readable for the usual types of keys.
-fn key_text(bytes: &[u8], oid: u32) -> String {
-    match (oid, bytes.len()) {
-        (20 | 21 | 23, _) => integer(bytes).map_or_else(|| hex(bytes), |number| number.to_string()),
+fn write_part(bytes: &[u8], oid: u32, key: &mut String) {
+    if let (20 | 21 | 23, Some(number)) = (oid, integer(bytes)) {
+        let _ = write!(key, "{number}");
+        return;
+    }
+    key.push_str(&match (oid, bytes.len()) {
         (2950, 16) => uuid(bytes),
         (19 | 25 | 1042 | 1043, _) => {
             std::str::from_utf8(bytes).map_or_else(|_| hex(bytes), escape)
         }
         _ => hex(bytes),
-    }
+    });
 }
 
 /// int2, int4 and int8.
@@ -252,6 +235,12 @@ impl<'a> Row<'a, Pg> for OwnedPgRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn key_text(bytes: &[u8], oid: u32) -> String {
+        let mut key = String::new();
+        write_part(bytes, oid, &mut key);
+        key
+    }
 
     #[test]
     fn keys_read_like_their_values() {

@@ -5,6 +5,7 @@
 //! works only if the transaction is gone; and every transaction has a savepoint of ours inside, which must still be
 //! there before the stamp.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{LoadConnection, SimpleConnection};
@@ -12,9 +13,9 @@ use diesel::deserialize::FromSql;
 use diesel::expression::QueryMetadata;
 use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
-use diesel::row::{Field, IntoOwnedRow, Row};
+use diesel::row::IntoOwnedRow;
 use diesel::sql_types::{BigInt, Binary, Double, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
+use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType, SqliteValue};
 
 use super::super::catalog::Catalog;
 use super::super::statement::Dialect;
@@ -44,26 +45,24 @@ impl Sealed for SqliteConnection {
             .collect()
     }
 
-    fn key_text(row: &Self::OwnedRow, column: usize) -> String {
-        let value = Row::<Sqlite>::get(row, column);
-        let Some(value) = value.as_ref().and_then(Field::<Sqlite>::value) else {
-            return NULL.to_owned();
-        };
-        let text = match value.value_type() {
-            Some(SqliteType::Text) => {
-                <String as FromSql<Text, Sqlite>>::from_sql(value).map(|text| escape(&text))
-            }
-            Some(SqliteType::Binary) => {
-                <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value).map(|bytes| hex(&bytes))
-            }
+    fn write_part(value: SqliteValue<'_, '_, '_>, key: &mut String) {
+        let written = match value.value_type() {
+            Some(SqliteType::Text) => <String as FromSql<Text, Sqlite>>::from_sql(value)
+                .map(|text| key.push_str(&escape(&text))),
+            Some(SqliteType::Binary) => <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value)
+                .map(|bytes| key.push_str(&hex(&bytes))),
             Some(SqliteType::Float | SqliteType::Double) => {
                 <f64 as FromSql<Double, Sqlite>>::from_sql(value)
-                    .map(|number| hex(&number.to_be_bytes()))
+                    .map(|number| key.push_str(&hex(&number.to_be_bytes())))
             }
-            _ => <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(|number| number.to_string()),
+            _ => <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(|number| {
+                let _ = write!(key, "{number}");
+            }),
         };
         // Cannot fail for the type that SQLite itself names; if it does, all such keys are one resource.
-        text.unwrap_or_else(|_| NULL.to_owned())
+        if written.is_err() {
+            key.push_str(NULL);
+        }
     }
 
     fn read_catalog(&mut self) -> QueryResult<Catalog> {
@@ -76,24 +75,6 @@ impl Sealed for SqliteConnection {
             return Err(Error::AlreadyInTransaction);
         }
         self.read_catalog()
-    }
-
-    fn each_owned<T>(
-        &mut self,
-        query: T,
-        mut see: impl FnMut(&Self::OwnedRow),
-    ) -> QueryResult<usize>
-    where
-        T: Query + QueryFragment<Sqlite> + QueryId,
-        Sqlite: QueryMetadata<T::SqlType>,
-    {
-        let mut cache = Default::default();
-        let mut count = 0;
-        for row in self.load(query)? {
-            see(&row?.into_owned(&mut cache));
-            count += 1;
-        }
-        Ok(count)
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {
