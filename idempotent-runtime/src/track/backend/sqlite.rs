@@ -1,9 +1,9 @@
 //! SQLite.
 //!
 //! SQLite ends a transaction by itself after some errors (`ON CONFLICT ROLLBACK`, `RAISE(ROLLBACK)`, a full disk) and
-//! then commits what follows statement by statement. Two things catch it: after an error a `BEGIN` is tried, which
-//! works only if the transaction is gone; and every transaction has a savepoint of ours inside, which must still be
-//! there before the stamp.
+//! then commits what follows statement by statement. So a `BEGIN` is tried after an error, and again before the stamp: it
+//! works only if the transaction is gone. (A savepoint of ours, which must still be there before the stamp, would tell as
+//! much. But SQLite copies each page that changes after a savepoint, and beyond 64 KiB into a file.)
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use diesel::sql_types::{BigInt, Binary, Double, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType, SqliteValue};
 
 use super::super::catalog::Catalog;
+use super::super::stamper::database_error;
 use super::super::statement::Dialect;
 use super::{Moment, NULL, escape, hex, sealed::Sealed, works};
 
@@ -78,18 +79,20 @@ impl Sealed for SqliteConnection {
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {
-        self.batch_execute("SAVEPOINT idempotent_guard")
+        Ok(())
     }
 
     fn opening(sql: &str) -> String {
-        format!(
-            "{}\n; SAVEPOINT idempotent_guard",
-            sql.trim_end().trim_end_matches(';')
-        )
+        sql.to_owned()
     }
 
     fn before_stamp(&mut self, _deferred: bool) -> QueryResult<()> {
-        self.batch_execute("RELEASE idempotent_guard")
+        match works(self, "BEGIN; ROLLBACK") {
+            true => Err(database_error(
+                "the database has rolled this transaction back without a word".to_owned(),
+            )),
+            false => Ok(()),
+        }
     }
 
     fn commit(&mut self, sql: &str) -> QueryResult<()> {
@@ -110,7 +113,7 @@ impl Sealed for SqliteConnection {
     }
 
     fn open_own(&mut self) -> QueryResult<()> {
-        self.batch_execute("BEGIN; SAVEPOINT idempotent_guard")
+        self.batch_execute("BEGIN")
     }
 
     fn abort_own(&mut self) {

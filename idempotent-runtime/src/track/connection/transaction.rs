@@ -29,6 +29,7 @@ use crate::track::backend::Moment;
 use crate::track::changes::{ChangeLog, Changes};
 use crate::track::plans::{Plans, schema_changed};
 use crate::track::stamper::{Receipt, database_error};
+use crate::track::statement::Dialect;
 use crate::track::statement::keywords::Control;
 
 impl<C: Trackable> TrackedConnection<C> {
@@ -215,7 +216,12 @@ impl<C: Trackable> TrackedConnection<C> {
 
     fn open(&mut self, sql: &str, note: impl FnOnce(&mut ChangeLog)) -> QueryResult<()> {
         if self.log.is_open() {
-            return self.inner.batch_execute(sql);
+            self.inner.batch_execute(sql)?;
+            // PostgreSQL warns and goes on. On SQLite the transaction was gone, and what came after it is committed.
+            if C::DIALECT == Dialect::Sqlite {
+                self.announce_late(&self.log.pending());
+            }
+            return Ok(());
         }
         self.read_ahead();
         self.inner.batch_execute(&C::opening(sql))?;
