@@ -32,8 +32,16 @@ pub(super) fn cases(change: f64) -> Vec<Case<C>> {
     ]
 }
 
-fn key(n: i32) -> i32 {
+pub(super) fn key(n: i32) -> i32 {
     n % ROWS + 1
+}
+
+pub(super) fn newcomer(n: i32) -> NewUser {
+    NewUser {
+        email: "new@example.org",
+        name: "Newcomer",
+        team: n % TEAMS,
+    }
 }
 
 fn select_one<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
@@ -52,21 +60,16 @@ where
     Ok(all.len())
 }
 
-fn insert<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
+pub(super) fn insert<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
 where
     Conn: LoadConnection<Backend = Backend>,
 {
-    let user = NewUser {
-        email: "new@example.org",
-        name: "Newcomer",
-        team: n % TEAMS,
-    };
     diesel::insert_into(users::table)
-        .values(&user)
+        .values(&newcomer(n))
         .execute(conn)
 }
 
-fn update<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
+pub(super) fn update<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
 where
     Conn: LoadConnection<Backend = Backend>,
 {
@@ -75,14 +78,14 @@ where
         .execute(conn)
 }
 
-fn delete<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
+pub(super) fn delete<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
 where
     Conn: LoadConnection<Backend = Backend>,
 {
     diesel::delete(users::table.find(key(n))).execute(conn)
 }
 
-fn update_hundred<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
+pub(super) fn update_hundred<Conn>(conn: &mut Conn, n: i32) -> QueryResult<usize>
 where
     Conn: LoadConnection<Backend = Backend>,
 {

@@ -71,6 +71,13 @@ impl<C> Case<C> {
         }
     }
 
+    fn floor(name: &'static str, per_transaction: i32, work: Work<C>) -> Self {
+        Self {
+            goal: None,
+            ..Self::change(name, 0.0, per_transaction, work)
+        }
+    }
+
     fn beside(name: &'static str, work: Work<C>) -> Self {
         Self {
             name,

@@ -9,6 +9,7 @@ mod database;
 mod pair;
 mod planning;
 mod ratio;
+mod spread;
 mod table;
 mod tables;
 

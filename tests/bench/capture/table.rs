@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::pair::Round;
 use crate::planning::Planning;
+use crate::spread::Spread;
 
 /// All that was measured.
 #[derive(Default)]
@@ -48,13 +49,8 @@ impl fmt::Display for Table {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let per_call = |took: fn(&Round) -> f64| {
-            Spread::of(
-                self.rounds
-                    .iter()
-                    .map(|round| took(round) * 1e6 / round.calls as f64),
-            )
-            .median
+        let microseconds = |seconds: fn(&Round) -> f64| {
+            Spread::of(self.rounds.iter().map(|round| seconds(round) * 1e6)).median
         };
         let ratio = Spread::of(self.rounds.iter().map(Round::ratio));
         write!(
@@ -62,8 +58,8 @@ impl fmt::Display for Line {
             "| {} | {} | {:.1} | {:.1} | {:.3} ({:.2}–{:.2}) | {} |",
             self.database,
             self.case,
-            per_call(|round| round.bare.as_secs_f64()),
-            per_call(|round| round.tracked.as_secs_f64()),
+            microseconds(|round| round.bare),
+            microseconds(|round| round.tracked),
             ratio.median,
             ratio.least,
             ratio.most,
@@ -111,25 +107,6 @@ impl fmt::Display for Goal {
                 write!(f, "≤ {most:.*} | {reached}", self.digits)
             }
             None => write!(f, "– | –"),
-        }
-    }
-}
-
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    /// Of at least one value.
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<_> = values.collect();
-        values.sort_by(f64::total_cmp);
-        Self {
-            least: values[0],
-            median: values[values.len() / 2],
-            most: values[values.len() - 1],
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Planning a statement that was seen before takes no memory, whatever the machine's speed.
+#![allow(missing_docs, reason = "of Diesel's `table!`")]
 
 use allocation_counter::measure;
 use diesel::connection::SimpleConnection;
@@ -14,6 +15,7 @@ diesel::table! {
 
 #[derive(Tracked)]
 #[diesel(table_name = users)]
+#[allow(dead_code, reason = "it is there for its table")]
 struct User;
 
 fn connection() -> QueryResult<TrackedConnection<SqliteConnection>> {

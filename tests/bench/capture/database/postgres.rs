@@ -1,4 +1,5 @@
 //! PostgreSQL.
+#![allow(clippy::duplicate_mod, reason = "the cases run on each database")]
 
 use diesel::connection::SimpleConnection;
 use diesel::pg::Pg as Backend;
@@ -10,6 +11,8 @@ use crate::tables::schema;
 
 #[path = "../cases.rs"]
 mod cases;
+#[path = "../returning.rs"]
+mod returning;
 
 type C = PgConnection;
 
@@ -33,7 +36,9 @@ impl Database for C {
     }
 
     fn cases() -> Vec<Case<Self>> {
-        cases::cases(1.10)
+        let mut cases = cases::cases(1.10);
+        cases.extend(returning::cases());
+        cases
     }
 
     fn tidy(&mut self) -> QueryResult<()> {

@@ -1,4 +1,5 @@
 //! SQLite, in a file.
+#![allow(clippy::duplicate_mod, reason = "the cases run on each database")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +12,8 @@ use crate::tables::schema;
 
 #[path = "../cases.rs"]
 mod cases;
+#[path = "../returning.rs"]
+mod returning;
 
 type C = SqliteConnection;
 
@@ -41,7 +44,9 @@ impl Database for C {
     }
 
     fn cases() -> Vec<Case<Self>> {
-        cases::cases(1.10)
+        let mut cases = cases::cases(1.10);
+        cases.extend(returning::cases());
+        cases
     }
 
     fn tidy(&mut self) -> QueryResult<()> {
