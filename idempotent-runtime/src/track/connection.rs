@@ -137,21 +137,43 @@ impl<C> TrackedConnection<C> {
     }
 }
 
+/// For the bench, and for the test that planning allocates nothing.
 impl<C: Trackable> TrackedConnection<C> {
-    fn step<T>(&mut self, source: &T) -> Step
+    /// Plans a statement as `execute` and `load` do, and says whether it goes to the connection inside untouched.
+    #[doc(hidden)]
+    pub fn plan_only<T>(&mut self, source: &T) -> bool
+    where
+        T: QueryFragment<C::Backend> + QueryId,
+    {
+        matches!(self.step(source), (Step::Pass, _))
+    }
+}
+
+impl<C: Trackable> TrackedConnection<C> {
+    /// The step for a statement, and its text if that was built.
+    fn step<T>(&mut self, source: &T) -> (Step, Option<String>)
     where
         T: QueryFragment<C::Backend> + QueryId,
     {
         self.plan(T::query_id(), || sql_of::<C::Backend, T>(source))
     }
 
-    fn plan(&mut self, id: Option<TypeId>, sql: impl FnOnce() -> QueryResult<String>) -> Step {
+    fn plan(
+        &mut self,
+        id: Option<TypeId>,
+        sql: impl FnOnce() -> QueryResult<String>,
+    ) -> (Step, Option<String>) {
         let database = self.private.as_ref().unwrap_or(&self.shared);
         let moment = self.moment();
         self.plans.step(id, sql, database, &mut self.inner, moment)
     }
 
-    fn load_changed<T>(&mut self, plan: &Plan, source: T) -> QueryResult<(Vec<C::OwnedRow>, usize)>
+    fn load_changed<T>(
+        &mut self,
+        plan: &Plan,
+        source: T,
+        text: Option<&str>,
+    ) -> QueryResult<(Vec<C::OwnedRow>, usize)>
     where
         T: Query + QueryFragment<C::Backend> + QueryId,
         C::Backend: QueryMetadata<T::SqlType>,
@@ -161,7 +183,7 @@ impl<C: Trackable> TrackedConnection<C> {
             return Ok((self.watched(|inner| inner.load_owned(source))?, 0));
         }
         self.change(&known(plan), |inner, changes| {
-            rows::load(inner, plan, &source, changes)
+            rows::load(inner, plan, &source, text, changes)
         })
     }
 }
@@ -190,11 +212,12 @@ impl<C: Trackable> Connection for TrackedConnection<C> {
     where
         T: QueryFragment<Self::Backend> + QueryId,
     {
-        match self.step(source) {
+        let (step, text) = self.step(source);
+        match step {
             Step::Pass => self.watched(|inner| inner.execute_returning_count(source)),
             Step::Change(plan) if self.stamper.is_some() => self
                 .change(&known(&plan), |inner, changes| {
-                    rows::execute(inner, &plan, source, changes)
+                    rows::execute(inner, &plan, source, text.as_deref(), changes)
                 }),
             Step::Change(_) => {
                 warn_unattached();
@@ -259,7 +282,8 @@ where
         T: Query + QueryFragment<Self::Backend> + QueryId + 'query,
         Self::Backend: QueryMetadata<T::SqlType>,
     {
-        let (rows, hidden) = match self.step(&source) {
+        let (step, text) = self.step(&source);
+        let (rows, hidden) = match step {
             Step::Pass => {
                 self.refuse_if_doomed()?;
                 let failed = Arc::clone(&self.failed);
@@ -270,7 +294,7 @@ where
                     failed: Arc::clone(&self.failed),
                 });
             }
-            Step::Change(plan) => self.load_changed(&plan, source)?,
+            Step::Change(plan) => self.load_changed(&plan, source, text.as_deref())?,
             Step::Opaque => (self.unwrapped(|inner| inner.load_owned(source))?, 0),
             Step::Commits(plan) => {
                 let changes = known(&plan);

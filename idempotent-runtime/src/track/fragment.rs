@@ -1,7 +1,7 @@
 //! A user's statement with our suffix behind it.
 
 use diesel::backend::Backend;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryBuilder, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::Untyped;
 
@@ -9,6 +9,8 @@ use diesel::sql_types::Untyped;
 #[derive(Debug)]
 pub(super) struct Telling<'a, T> {
     pub(super) statement: &'a T,
+    /// The statement's own SQL, where it was built already.
+    pub(super) text: Option<&'a str>,
     pub(super) suffix: &'a str,
 }
 
@@ -16,6 +18,8 @@ pub(super) struct Telling<'a, T> {
 #[derive(Debug)]
 pub(super) struct TellingMore<'a, T> {
     pub(super) statement: T,
+    /// The statement's own SQL, where it was built already.
+    pub(super) text: Option<&'a str>,
     pub(super) suffix: &'a str,
 }
 
@@ -40,11 +44,12 @@ impl<T> QueryId for WithBindsOf<'_, T> {
 }
 
 impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for WithBindsOf<'_, T> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        match writes_sql(&mut out) {
-            true => out.push_sql(self.sql),
-            false => self.statement.walk_ast(out)?,
-        }
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.statement.walk_ast(out)
+    }
+
+    fn to_sql(&self, out: &mut DB::QueryBuilder, _: &DB) -> QueryResult<()> {
+        out.push_sql(self.sql);
         Ok(())
     }
 }
@@ -68,15 +73,6 @@ impl<DB: Backend> QueryFragment<DB> for Literally<'_> {
         out.push_sql(self.0);
         Ok(())
     }
-}
-
-/// Whether this pass writes the SQL: only there the option to leave FROM out is kept.
-fn writes_sql<DB: Backend>(out: &mut AstPass<'_, '_, DB>) -> bool {
-    let skips = out.should_skip_from();
-    out.skip_from(true);
-    let writes = out.should_skip_from();
-    out.skip_from(skips);
-    writes
 }
 
 impl<T> Query for Telling<'_, T> {
@@ -103,6 +99,12 @@ impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for Telling<'_, T> {
         out.push_sql(self.suffix);
         Ok(())
     }
+
+    fn to_sql(&self, out: &mut DB::QueryBuilder, backend: &DB) -> QueryResult<()> {
+        write(&self.statement, self.text, out, backend)?;
+        out.push_sql(self.suffix);
+        Ok(())
+    }
 }
 
 impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for TellingMore<'_, T> {
@@ -110,5 +112,27 @@ impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for TellingMore<'_, T>
         self.statement.walk_ast(out.reborrow())?;
         out.push_sql(self.suffix);
         Ok(())
+    }
+
+    fn to_sql(&self, out: &mut DB::QueryBuilder, backend: &DB) -> QueryResult<()> {
+        write(&self.statement, self.text, out, backend)?;
+        out.push_sql(self.suffix);
+        Ok(())
+    }
+}
+
+/// Dynamic SQL was built to be planned, and Diesel looks its prepared statement up by it.
+fn write<DB: Backend>(
+    statement: &impl QueryFragment<DB>,
+    text: Option<&str>,
+    out: &mut DB::QueryBuilder,
+    backend: &DB,
+) -> QueryResult<()> {
+    match text {
+        Some(text) => {
+            out.push_sql(text);
+            Ok(())
+        }
+        None => statement.to_sql(out, backend),
     }
 }

@@ -159,7 +159,8 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    /// The step for a statement. `sql` builds its text, which a statement with a static id needs only once.
+    /// The step for a statement, and its text if that was needed: `sql` builds it, for a statement with a static id
+    /// only once.
     pub(super) fn step<C: Trackable>(
         &mut self,
         id: Option<TypeId>,
@@ -167,21 +168,23 @@ impl Plans {
         database: &Database,
         connection: &mut C,
         moment: Moment,
-    ) -> Step {
+    ) -> (Step, Option<String>) {
         self.renew();
         if let Some(step) = id.and_then(|id| self.by_id.get(&id)) {
-            return step.clone();
+            return (step.clone(), None);
         }
         // A statement that cannot be built fails in the connection's own hands, with its own error.
-        let Ok(sql) = sql() else { return Step::Pass };
+        let Ok(sql) = sql() else {
+            return (Step::Pass, None);
+        };
         if let Some(step) = self.by_text.get(&sql) {
-            return step.clone();
+            return (step.clone(), Some(sql));
         }
         let (step, certain) = make::<C>(&sql, database, connection, moment);
         if certain {
-            self.remember(id, sql, step.clone());
+            self.remember(id, &sql, step.clone());
         }
-        step
+        (step, Some(sql))
     }
 
     fn renew(&mut self) {
@@ -194,7 +197,7 @@ impl Plans {
         }
     }
 
-    fn remember(&mut self, id: Option<TypeId>, sql: String, step: Step) {
+    fn remember(&mut self, id: Option<TypeId>, sql: &str, step: Step) {
         if let Some(id) = id {
             self.by_id.insert(id, step);
             return;
@@ -205,7 +208,7 @@ impl Plans {
         if self.by_text.len() >= MOST_TEXTS {
             self.by_text.clear();
         }
-        self.by_text.insert(sql, step);
+        self.by_text.insert(sql.to_owned(), step);
     }
 }
 

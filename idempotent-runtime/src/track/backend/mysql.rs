@@ -18,7 +18,7 @@ use super::super::catalog::Catalog;
 use super::super::statement::Dialect;
 use super::super::statement::reading::Read;
 use super::owned::{OwnedRow, Typed};
-use super::{Moment, NULL, escape, hex, sealed::Sealed, works};
+use super::{Moment, each_key, escape, hex, sealed::Sealed, works};
 
 /// A savepoint of ours, there as long as the transaction is the one that was opened.
 const SET_GUARD: &str = "SAVEPOINT idempotent_guard";
@@ -44,9 +44,8 @@ impl Sealed for MysqlConnection {
             .collect()
     }
 
-    fn key_text(row: &Self::OwnedRow, column: usize) -> String {
-        row.value(column)
-            .map_or_else(|| NULL.to_owned(), |(bytes, kind)| key_text(bytes, kind))
+    fn write_part(value: MysqlValue<'_>, key: &mut String) {
+        key.push_str(&key_text(value.as_bytes(), value.value_type()));
     }
 
     fn read_catalog(&mut self) -> QueryResult<Catalog> {
@@ -58,30 +57,7 @@ impl Sealed for MysqlConnection {
         self.read_catalog()
     }
 
-    fn each_owned<T>(
-        &mut self,
-        query: T,
-        mut see: impl FnMut(&Self::OwnedRow),
-    ) -> QueryResult<usize>
-    where
-        T: Query + QueryFragment<Mysql> + QueryId,
-        Mysql: QueryMetadata<T::SqlType>,
-    {
-        let mut names = None;
-        let mut count = 0;
-        for row in LoadConnection::<DefaultLoadingMode>::load(self, query)? {
-            see(&OwnedRow::new(&row?, &mut names));
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn ask<T>(
-        &mut self,
-        statement: &T,
-        read: &Read,
-        see: impl FnMut(&Self::OwnedRow),
-    ) -> QueryResult<usize>
+    fn ask<T>(&mut self, statement: &T, read: &Read, see: impl FnMut(&str)) -> QueryResult<usize>
     where
         T: QueryFragment<Mysql> + QueryId,
     {
@@ -98,7 +74,7 @@ impl Sealed for MysqlConnection {
             binds.binds.push(bytes.clone());
         }
         let sql = &read.sql;
-        self.each_owned(Asked { sql, binds }, see)
+        each_key(self, Asked { sql, binds }, read.keys, see)
     }
 
     fn before_statement<R>(

@@ -42,12 +42,6 @@ impl<DB: Typed> OwnedRow<DB> {
             values: fields().map(|field| field.value().map(DB::take)).collect(),
         }
     }
-
-    /// A value, unless it is NULL or there is none.
-    pub(super) fn value(&self, column: usize) -> Option<(&[u8], DB::Tag)> {
-        let (bytes, tag) = self.values.get(column)?.as_ref()?;
-        Some((bytes, *tag))
-    }
 }
 
 impl<DB: Typed> fmt::Debug for OwnedRow<DB> {

@@ -33,7 +33,7 @@ impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
 
 impl<C: Trackable> TrackedConnection<C> {
     fn batch_step(&mut self, sql: &str) -> Step {
-        self.plan(None, || Ok(sql.to_owned()))
+        self.plan(None, || Ok(sql.to_owned())).0
     }
 
     fn batch_one(&mut self, sql: &str) -> QueryResult<()> {
@@ -49,7 +49,7 @@ impl<C: Trackable> TrackedConnection<C> {
                 self.batch_changes(sql, &of_plan(&plan))
             }
             Step::Change(plan) => self.change(&known(&plan), |inner, changes| {
-                rows::execute(inner, &plan, &Literally(sql), changes).map(drop)
+                rows::execute(inner, &plan, &Literally(sql), None, changes).map(drop)
             }),
         }
     }
@@ -144,7 +144,7 @@ impl<C: Trackable> TrackedConnection<C> {
             for (statement, step) in statements.iter().zip(steps) {
                 match step {
                     Step::Change(plan) => {
-                        rows::execute(inner, plan, &Literally(statement), changes)?;
+                        rows::execute(inner, plan, &Literally(statement), None, changes)?;
                     }
                     _ => inner.batch_execute(statement)?,
                 }

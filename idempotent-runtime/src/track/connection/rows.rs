@@ -9,9 +9,9 @@ use std::sync::Arc;
 use diesel::expression::QueryMetadata;
 use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::row::Row;
 
 use super::Trackable;
+use crate::track::backend::{each_key, write_key};
 use crate::track::changes::Changes;
 use crate::track::fragment::{Telling, TellingMore};
 use crate::track::statement::plan::{Count, Plan, Rows};
@@ -22,6 +22,7 @@ pub(super) fn execute<C, T>(
     inner: &mut C,
     plan: &Plan,
     source: &T,
+    text: Option<&str>,
     changes: &mut Changes,
 ) -> QueryResult<usize>
 where
@@ -34,10 +35,11 @@ where
         Some(rows) => {
             let telling = Telling {
                 statement: source,
+                text,
                 suffix: &rows.suffix,
             };
             let mut told = Told::new(plan, rows);
-            let count = inner.each_owned(telling, |row| told.note::<C>(row, changes))?;
+            let count = each_key(inner, telling, rows.keys, |key| told.note(key, changes))?;
             (count, told.keys)
         }
     };
@@ -51,6 +53,7 @@ pub(super) fn load<C, T>(
     inner: &mut C,
     plan: &Plan,
     source: &T,
+    text: Option<&str>,
     changes: &mut Changes,
 ) -> QueryResult<(Vec<C::OwnedRow>, usize)>
 where
@@ -64,10 +67,15 @@ where
         Some(rows) => {
             let loaded = inner.load_owned(TellingMore {
                 statement: source,
+                text,
                 suffix: &rows.suffix,
             })?;
             let mut told = Told::new(plan, rows);
-            loaded.iter().for_each(|row| told.note::<C>(row, changes));
+            let mut key = String::new();
+            for row in &loaded {
+                write_key::<C>(row, rows.keys, &mut key);
+                told.note(&key, changes);
+            }
             (loaded, rows.keys, told.keys)
         }
     };
@@ -92,23 +100,14 @@ impl<'a> Told<'a> {
         }
     }
 
-    fn note<C: Trackable>(&mut self, row: &C::OwnedRow, changes: &mut Changes) {
-        if self.keys.is_none() && changes.is_whole(&self.rows.table) {
-            return;
-        }
-        let key = key::<C>(row, self.rows.keys);
+    fn note(&mut self, key: &str, changes: &mut Changes) {
         if let Some(keys) = &mut self.keys {
-            keys.insert(key.clone());
+            keys.insert(key.to_owned());
         }
-        changes.row(&self.rows.table, key);
+        if !changes.is_whole(&self.rows.table) {
+            changes.row(&self.rows.table, key.to_owned());
+        }
     }
-}
-
-/// The key in a row's last columns.
-fn key<C: Trackable>(row: &C::OwnedRow, columns: usize) -> String {
-    let first = Row::<C::Backend>::field_count(row).saturating_sub(columns);
-    let parts = (first..first + columns).map(|column| C::key_text(row, column));
-    parts.collect::<Vec<_>>().join(",")
 }
 
 /// What the first query before a statement found.
@@ -135,14 +134,16 @@ where
         let collects = matches!(first.check, Check::Keys | Check::Kept);
         let count = ask(inner, first, source, |table, key| {
             if collects {
-                keys.insert(key.clone());
+                keys.insert(key.to_owned());
             }
             if first.check != Check::Kept {
-                changes.row(table, key);
+                changes.row(table, key.to_owned());
             }
         })?;
         for read in others {
-            ask(inner, read, source, |table, key| changes.row(table, key))?;
+            ask(inner, read, source, |table, key| {
+                changes.row(table, key.to_owned())
+            })?;
         }
         Ok(Found::Rows { count, keys })
     })?;
@@ -153,15 +154,15 @@ fn ask<C, T>(
     inner: &mut C,
     read: &Read,
     source: &T,
-    mut see: impl FnMut(&Arc<str>, String),
+    mut see: impl FnMut(&Arc<str>, &str),
 ) -> QueryResult<usize>
 where
     C: Trackable,
     T: QueryFragment<C::Backend> + QueryId,
 {
-    inner.ask(source, read, |row| {
+    inner.ask(source, read, |key| {
         if let Some(table) = &read.table {
-            see(table, key::<C>(row, read.keys));
+            see(table, key);
         }
     })
 }
@@ -213,8 +214,8 @@ where
     let mut new = 0;
     let asked = inner.before_statement(|inner| {
         ask(inner, &after.read, source, |table, key| {
-            if !kept.is_some_and(|kept| kept.contains(&key)) {
-                changes.row(table, key);
+            if !kept.is_some_and(|kept| kept.contains(key)) {
+                changes.row(table, key.to_owned());
                 new += 1;
             }
         })

@@ -182,6 +182,7 @@ impl<C: Trackable> TrackedConnection<C> {
         match control {
             Control::Begin => self.open(sql, |log| log.begin()),
             Control::Savepoint(name) if self.log.is_open() => {
+                self.note_lost();
                 self.watched(run)?;
                 self.log.savepoint(name);
                 Ok(())
@@ -219,13 +220,26 @@ impl<C: Trackable> TrackedConnection<C> {
             self.commit("COMMIT", End::Commit)?;
         }
         if self.log.is_open() {
-            return self.inner.batch_execute(sql);
+            self.inner.batch_execute(sql)?;
+            // PostgreSQL warns and goes on. On SQLite the transaction was gone, and what came after it is committed.
+            if C::DIALECT == Dialect::Sqlite {
+                self.announce_late(&self.log.pending());
+            }
+            return Ok(());
         }
         self.read_ahead();
         self.inner.batch_execute(&C::opening(sql))?;
         note(&mut self.log);
         self.guarded = true;
         Ok(())
+    }
+
+    /// On SQLite what would open a transaction works if the open one was lost without a word, and then that could not
+    /// be seen any more.
+    fn note_lost(&mut self) {
+        if C::DIALECT == Dialect::Sqlite && !self.doomed && self.inner.lost_transaction() {
+            self.doomed = true;
+        }
     }
 
     /// Reads the catalog before a transaction begins, since reading it inside may come in the way of what the
