@@ -124,6 +124,12 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn in_transaction(&mut self) -> bool;
 
+        /// Whether a statement outside a transaction is one of its own.
+        #[doc(hidden)]
+        fn autocommits(&mut self) -> bool {
+            true
+        }
+
         /// Sets the mark that proves that the transaction is still the one that was opened.
         #[doc(hidden)]
         fn set_guard(&mut self) -> QueryResult<()>;

@@ -6,6 +6,7 @@
 //! only; and every transaction has a savepoint of ours inside, which goes out with the COMMIT in one batch and must
 //! still be there.
 
+use diesel::RunQueryDsl;
 use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
 use diesel::expression::QueryMetadata;
 use diesel::mysql::{Mysql, MysqlConnection, MysqlType, MysqlValue};
@@ -96,6 +97,13 @@ impl Sealed for MysqlConnection {
             self,
             "SAVEPOINT idempotent_probe; RELEASE SAVEPOINT idempotent_probe",
         )
+    }
+
+    fn autocommits(&mut self) -> bool {
+        let asked = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "@@autocommit = 1",
+        ));
+        asked.get_result(self).unwrap_or(true)
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {

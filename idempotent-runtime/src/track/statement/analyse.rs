@@ -45,6 +45,8 @@ pub(crate) enum Ending {
 pub(crate) struct Target {
     /// Folded and unqualified.
     pub(crate) table: String,
+    /// The schema that the statement names it in.
+    pub(crate) schema: Option<String>,
     /// What qualifies a column of the table in the statement: the alias or the name, as written.
     pub(crate) qualifier: String,
     pub(crate) change: Change,
@@ -362,6 +364,8 @@ impl Facts {
         main: bool,
         untold: bool,
     ) -> Option<()> {
+        let schema = name.0.iter().nth_back(1).and_then(|part| part.as_ident());
+        let schema = schema.map(|schema| schema.value.clone());
         let name = name.0.last()?.as_ident()?;
         // The grammar takes `DELETE FROM ONLY users` for a table ONLY by the alias of users.
         if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("only") {
@@ -369,6 +373,7 @@ impl Facts {
         }
         self.targets.push(Target {
             table: fold(&name.value),
+            schema,
             qualifier: alias.unwrap_or(name).to_string(),
             change,
             main,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::analyse::{Analysis, Ending, Target, analyse};
 use super::change::Change;
-use super::reading::{Check, Chosen, Having, KeyColumns, Read};
+use super::reading::{Check, Chosen, Having, KeyColumns, Read, quoted};
 use super::selection::Selection;
 use super::{Dialect, ROWIDS};
 use crate::track::catalog::{Catalog, Chain, Reading, Touched};
@@ -295,10 +295,24 @@ impl Planner<'_> {
                 true => self.catalog.touched(&target.table, &target.change, chained),
                 false => self.unknown(),
             };
-            touched.every |= more.every;
+            touched.every |= more.every || self.is_elsewhere(target);
             touched.tables.extend(more.tables);
         }
         touched
+    }
+
+    /// MySQL's other databases may have a table of the same name, of which the catalog says nothing then.
+    fn is_elsewhere(&self, target: &Target) -> bool {
+        let Some(schema) = target
+            .schema
+            .as_ref()
+            .filter(|_| self.dialect == Dialect::Mysql)
+        else {
+            return false;
+        };
+        let place = self.catalog.place(&target.table).map(fold);
+        let named = format!("{}.", fold(&quoted(self.dialect, schema)));
+        !place.is_some_and(|place| place.starts_with(&named))
     }
 
     /// A relation that the catalog does not know may be newer than it, or no relation but a word

@@ -30,7 +30,7 @@ impl Planner<'_> {
             target,
             table,
             key,
-            values: Values::of(self.sql, self.dialect)
+            values: Values::of(self.sql, self.dialect, self.catalog.columns(&target.table))
                 .filter(|values| values.rows.len() <= MOST_ROWS),
         };
         let mut own = Own {
