@@ -63,6 +63,61 @@ impl Idempotent {
 
 impl<C: Trackable> TrackedConnection<C> {
     /// From now on the changes of this connection are announced to the application.
+    ///
+    /// Pools made elsewhere call it for each new connection. Beside a plain r2d2 pool of
+    /// [`Idempotent::manager`], which needs no more, that is a customizer of Diesel's own manager:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "sqlite")] fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use diesel::SqliteConnection;
+    /// use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error, Pool};
+    /// use idempotent_runtime::{Idempotent, TrackedConnection};
+    ///
+    /// type Connection = TrackedConnection<SqliteConnection>;
+    ///
+    /// #[derive(Debug)]
+    /// struct Attach(Idempotent);
+    ///
+    /// impl CustomizeConnection<Connection, Error> for Attach {
+    ///     fn on_acquire(&self, conn: &mut Connection) -> Result<(), Error> {
+    ///         conn.attach(&self.0);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let idempotent = Idempotent::builder("shop").build();
+    /// let pool = Pool::builder()
+    ///     .connection_customizer(Box::new(Attach(idempotent)))
+    ///     .build(ConnectionManager::<Connection>::new("shop.db"))?;
+    /// # Ok(()) }
+    /// # #[cfg(not(feature = "sqlite"))] fn main() {}
+    /// ```
+    ///
+    /// and a hook of [`deadpool-diesel`](https://docs.rs/deadpool-diesel):
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "sqlite")] fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use deadpool::managed::{Hook, HookError, Pool};
+    /// use deadpool_diesel::Runtime;
+    /// # use diesel::SqliteConnection;
+    /// # use idempotent_runtime::{Idempotent, TrackedConnection};
+    ///
+    /// type Manager = deadpool_diesel::Manager<TrackedConnection<SqliteConnection>>;
+    ///
+    /// let idempotent = Idempotent::builder("shop").build();
+    /// let attach = Hook::<Manager>::sync_fn(move |conn, _| {
+    ///     let mut conn = conn.lock().map_err(|_| HookError::message("poisoned"))?;
+    ///     conn.attach(&idempotent);
+    ///     Ok(())
+    /// });
+    /// let manager = Manager::new("shop.db", Runtime::Tokio1);
+    /// let pool: Pool<Manager> = Pool::builder(manager).post_create(attach).build()?;
+    /// # Ok(()) }
+    /// # #[cfg(not(feature = "sqlite"))] fn main() {}
+    /// ```
+    ///
+    /// Such connections belong to a request only in its own task and in its [`block`](crate::block); what the closure of
+    /// an `interact` changes belongs to none.
     pub fn attach(&mut self, idempotent: &Idempotent) {
         self.set_stamper(Arc::clone(&idempotent.0) as Arc<dyn Stamper>);
     }

@@ -7,5 +7,5 @@ pub use inventory;
 pub use crate::actix::Call;
 pub use crate::key::{Dimension, Key};
 pub use crate::spec::{Changed, Keep, Outage, Spec};
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use crate::track::table_name;

@@ -17,6 +17,8 @@ mod ids;
 mod keeping;
 mod lifecycle;
 mod locks;
+mod multi;
+mod mysql;
 mod originals;
 mod outage;
 mod postgres;

@@ -12,8 +12,15 @@ use diesel::result::{Error, QueryResult};
 use diesel::row::{Field, Row};
 
 use super::catalog::Catalog;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use super::fragment::WithBindsOf;
 use super::statement::Dialect;
+use super::statement::reading::Read;
 
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod owned;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -90,6 +97,33 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn read_catalog_safely(&mut self, moment: Moment) -> QueryResult<Catalog>;
 
+        /// Runs a query of ours with the binds of a statement, and shows the keys that it finds; how many rows they were.
+        #[doc(hidden)]
+        fn ask<T>(
+            &mut self,
+            statement: &T,
+            read: &Read,
+            see: impl FnMut(&str),
+        ) -> QueryResult<usize>
+        where
+            T: QueryFragment<Self::Backend> + QueryId;
+
+        /// Runs queries of ours before a statement such that their failure does not come in its way; nothing if they
+        /// have failed.
+        ///
+        /// # Errors
+        ///
+        /// If the statement must not be run any more.
+        #[doc(hidden)]
+        fn before_statement<R>(
+            &mut self,
+            ask: impl FnOnce(&mut Self) -> QueryResult<R>,
+        ) -> QueryResult<Option<R>>;
+
+        /// Whether a transaction is open that can go on.
+        #[doc(hidden)]
+        fn in_transaction(&mut self) -> bool;
+
         /// Sets the mark that proves that the transaction is still the one that was opened.
         #[doc(hidden)]
         fn set_guard(&mut self) -> QueryResult<()>;
@@ -103,9 +137,13 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn before_stamp(&mut self, deferred: bool) -> QueryResult<()>;
 
-        /// Sends the COMMIT such that it fails if the transaction has failed before.
+        /// Sends the COMMIT such that it fails if the transaction has failed before. `guarded`: the mark is set.
         #[doc(hidden)]
-        fn commit(&mut self, sql: &str) -> QueryResult<()>;
+        fn commit(&mut self, sql: &str, guarded: bool) -> QueryResult<()>;
+
+        /// Whether statements other than COMMIT end a transaction, and a SAVEPOINT outside one opens none.
+        #[doc(hidden)]
+        const COMMITS_IMPLICITLY: bool;
 
         /// Whether a COMMIT that failed with this error has surely not happened.
         #[doc(hidden)]
@@ -163,6 +201,22 @@ where
         count += 1;
     }
     Ok(count)
+}
+
+/// Runs a query of ours with all binds of a statement. (One that it does not use does no harm where its type is given.)
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn ask_with_all_binds<C, T>(
+    connection: &mut C,
+    statement: &T,
+    read: &Read,
+    see: impl FnMut(&str),
+) -> QueryResult<usize>
+where
+    C: Trackable<Backend: QueryMetadata<diesel::sql_types::Untyped>>,
+    T: QueryFragment<C::Backend> + QueryId,
+{
+    let sql = &read.sql;
+    each_key(connection, WithBindsOf { statement, sql }, read.keys, see)
 }
 
 /// Writes the key in the last columns of a row, in place of what was there.

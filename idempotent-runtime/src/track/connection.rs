@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use diesel::backend::Backend;
 use diesel::connection::{
     AnsiTransactionManager, CacheSize, Connection, ConnectionSealed, Instrumentation,
-    LoadConnection, TransactionManager,
+    LoadConnection, MultiConnectionHelper, TransactionManager,
 };
 use diesel::expression::QueryMetadata;
 use diesel::migration::MigrationConnection;
@@ -17,25 +17,26 @@ use diesel::query_builder::{Query, QueryBuilder, QueryFragment, QueryId};
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionResult, QueryResult};
 use diesel::row::Row;
+use diesel::sql_types::TypeMetadata;
 
-use super::backend::{Trackable, each_key, write_key};
-use super::changes::{ChangeLog, Changes};
-use super::fragment::{Telling, TellingMore};
+use super::backend::Trackable;
+use super::changes::ChangeLog;
 use super::plans::{Database, Plans, Step, known};
 use super::row::{TrackedCursor, TrackedRow};
 use super::stamper::Stamper;
-use super::statement::plan::{Plan, Rows};
+use super::statement::plan::Plan;
 use crate::execution::Scope;
 use crate::hold::Hold;
 
 mod batch;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod transaction;
 
-use transaction::depth;
+use transaction::{depth, warn_unattached};
 
 /// A Diesel connection that tells its application which rows its transactions change.
 ///
@@ -44,6 +45,27 @@ use transaction::depth;
 /// [`attach`](Self::attach); without an application behind it, it works and announces nothing.
 ///
 /// A change outside a transaction gets one of its own, because the announcement must come before its commit.
+///
+/// # Several databases
+///
+/// An enum of tracked connections is one connection for all of them. Its variants name aliases, because Diesel's derive takes
+/// no types with arguments:
+///
+/// ```
+/// # #[cfg(all(feature = "sqlite", feature = "postgres"))] mod any {
+/// use diesel::{PgConnection, SqliteConnection};
+/// use idempotent_runtime::TrackedConnection;
+///
+/// type Sqlite = TrackedConnection<SqliteConnection>;
+/// type Postgres = TrackedConnection<PgConnection>;
+///
+/// #[derive(diesel::MultiConnection)]
+/// pub enum AnyConnection {
+///     Postgres(Postgres),
+///     Sqlite(Sqlite),
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TrackedConnection<C> {
     inner: C,
@@ -62,6 +84,8 @@ pub struct TrackedConnection<C> {
     own_role: bool,
     /// The open transaction has changed the schema.
     own_schema: bool,
+    /// A transaction of it may see what others have committed meanwhile, although the server's default says otherwise.
+    unrepeatable: bool,
     /// A row that was read has failed to come.
     failed: Arc<AtomicBool>,
 }
@@ -89,6 +113,7 @@ impl<C> TrackedConnection<C> {
             doomed: false,
             own_role: false,
             own_schema: false,
+            unrepeatable: false,
             failed: Arc::default(),
         }
     }
@@ -153,53 +178,14 @@ impl<C: Trackable> TrackedConnection<C> {
         T: Query + QueryFragment<C::Backend> + QueryId,
         C::Backend: QueryMetadata<T::SqlType>,
     {
+        if self.stamper.is_none() {
+            warn_unattached();
+            return Ok((self.watched(|inner| inner.load_owned(source))?, 0));
+        }
         self.change(&known(plan), |inner, changes| {
-            let Some(rows) = &plan.rows else {
-                return Ok((inner.load_owned(source)?, 0));
-            };
-            let loaded = inner.load_owned(TellingMore {
-                statement: source,
-                text,
-                suffix: &rows.suffix,
-            })?;
-            let mut key = String::new();
-            for row in &loaded {
-                write_key::<C>(row, rows.keys, &mut key);
-                note_row(rows, &key, changes);
-            }
-            Ok((loaded, rows.keys))
+            rows::load(inner, plan, &source, text, changes)
         })
     }
-}
-
-fn note_row(rows: &Rows, key: &str, changes: &mut Changes) {
-    if !changes.is_whole(&rows.table) {
-        changes.row(&rows.table, key.to_owned());
-    }
-}
-
-fn execute_changed<C, T>(
-    inner: &mut C,
-    plan: &Plan,
-    source: &T,
-    text: Option<&str>,
-    changes: &mut Changes,
-) -> QueryResult<usize>
-where
-    C: Trackable,
-    T: QueryFragment<C::Backend> + QueryId,
-{
-    let Some(rows) = &plan.rows else {
-        return inner.execute_returning_count(source);
-    };
-    let telling = Telling {
-        statement: source,
-        text,
-        suffix: &rows.suffix,
-    };
-    each_key(inner, telling, rows.keys, |key| {
-        note_row(rows, key, changes)
-    })
 }
 
 fn sql_of<DB, T>(source: &T) -> QueryResult<String>
@@ -229,14 +215,23 @@ impl<C: Trackable> Connection for TrackedConnection<C> {
         let (step, text) = self.step(source);
         match step {
             Step::Pass => self.watched(|inner| inner.execute_returning_count(source)),
-            Step::Change(plan) => self.change(&known(&plan), |inner, changes| {
-                execute_changed(inner, &plan, source, text.as_deref(), changes)
-            }),
+            Step::Change(plan) if self.stamper.is_some() => self
+                .change(&known(&plan), |inner, changes| {
+                    rows::execute(inner, &plan, source, text.as_deref(), changes)
+                }),
+            Step::Change(_) => {
+                warn_unattached();
+                self.watched(|inner| inner.execute_returning_count(source))
+            }
             Step::Opaque => self.unwrapped(|inner| inner.execute_returning_count(source)),
+            Step::Commits(plan) => {
+                self.commits(&known(&plan), |inner| inner.execute_returning_count(source))
+            }
             Step::Schema { changes } => {
                 self.schema(changes, |inner| inner.execute_returning_count(source))
             }
             Step::Role => self.role(|inner| inner.execute_returning_count(source)),
+            Step::Isolation => self.isolation(|inner| inner.execute_returning_count(source)),
             Step::Control(control) => {
                 let sql = sql_of::<C::Backend, T>(source)?;
                 self.control(&control, &sql, |inner| {
@@ -301,10 +296,15 @@ where
             }
             Step::Change(plan) => self.load_changed(&plan, source, text.as_deref())?,
             Step::Opaque => (self.unwrapped(|inner| inner.load_owned(source))?, 0),
+            Step::Commits(plan) => {
+                let changes = known(&plan);
+                (self.commits(&changes, |inner| inner.load_owned(source))?, 0)
+            }
             Step::Schema { changes } => {
                 (self.schema(changes, |inner| inner.load_owned(source))?, 0)
             }
             Step::Role => (self.role(|inner| inner.load_owned(source))?, 0),
+            Step::Isolation => (self.isolation(|inner| inner.load_owned(source))?, 0),
             Step::Control(control) => {
                 let sql = sql_of::<C::Backend, T>(&source)?;
                 self.control(&control, &sql, |inner| inner.load_owned(source).map(|_| ()))?;
@@ -336,5 +336,20 @@ impl<C: Trackable> R2D2Connection for TrackedConnection<C> {
 impl<C: Trackable> MigrationConnection for TrackedConnection<C> {
     fn setup(&mut self) -> QueryResult<usize> {
         self.inner.setup()
+    }
+}
+
+/// For an enum of tracked connections that derives `diesel::MultiConnection`.
+impl<C: Trackable + MultiConnectionHelper> MultiConnectionHelper for TrackedConnection<C> {
+    fn to_any<'a>(
+        lookup: &mut <Self::Backend as TypeMetadata>::MetadataLookup,
+    ) -> &mut (dyn std::any::Any + 'a) {
+        C::to_any(lookup)
+    }
+
+    fn from_any(
+        lookup: &mut dyn std::any::Any,
+    ) -> Option<&mut <Self::Backend as TypeMetadata>::MetadataLookup> {
+        C::from_any(lookup)
     }
 }

@@ -27,6 +27,54 @@ pub(super) struct TellingMore<'a, T> {
 #[derive(Debug)]
 pub(super) struct Suffixed<Id>(std::marker::PhantomData<Id>);
 
+/// Other SQL with the binds of a statement.
+#[derive(Debug)]
+pub(super) struct WithBindsOf<'a, T> {
+    pub(super) statement: &'a T,
+    pub(super) sql: &'a str,
+}
+
+impl<T> Query for WithBindsOf<'_, T> {
+    type SqlType = Untyped;
+}
+
+impl<T> QueryId for WithBindsOf<'_, T> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for WithBindsOf<'_, T> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.statement.walk_ast(out)
+    }
+
+    fn to_sql(&self, out: &mut DB::QueryBuilder, _: &DB) -> QueryResult<()> {
+        out.push_sql(self.sql);
+        Ok(())
+    }
+}
+
+/// One statement of a batch. Its text is not likely to come again.
+#[derive(Debug)]
+pub(super) struct Literally<'a>(pub(super) &'a str);
+
+impl Query for Literally<'_> {
+    type SqlType = Untyped;
+}
+
+impl QueryId for Literally<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<DB: Backend> QueryFragment<DB> for Literally<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        out.push_sql(self.0);
+        Ok(())
+    }
+}
+
 impl<T> Query for Telling<'_, T> {
     type SqlType = Untyped;
 }

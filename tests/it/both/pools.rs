@@ -95,6 +95,86 @@ fn diesels_own_manager_holds_tracked_connections() {
 }
 
 #[test]
+fn a_plain_r2d2_pool_holds_the_applications_manager() {
+    let bench = Bench::with_users();
+    let pool = diesel::r2d2::Pool::builder()
+        .max_size(2)
+        .build(bench.idempotent.manager::<C>(&bench.url))
+        .unwrap();
+    bench.watch_users();
+    rename(&mut pool.get().unwrap(), 2).unwrap();
+    assert_eq!(bench.ended(), ["users:2"]);
+}
+
+type Deadpool = deadpool::managed::Pool<deadpool_diesel::Manager<Tracked<C>>>;
+
+/// A pool of one connection.
+fn deadpool(bench: &Bench) -> Deadpool {
+    use deadpool::managed::{Hook, HookError};
+    let idempotent = bench.idempotent.clone();
+    let attach = Hook::<deadpool_diesel::Manager<Tracked<C>>>::sync_fn(move |conn, _| {
+        let conn = conn.lock();
+        conn.map_err(|_| HookError::message("poisoned"))?
+            .attach(&idempotent);
+        Ok(())
+    });
+    let manager = deadpool_diesel::Manager::new(&bench.url, deadpool_diesel::Runtime::Tokio1);
+    Deadpool::builder(manager)
+        .max_size(1)
+        .post_create(attach)
+        .build()
+        .unwrap()
+}
+
+/// Runs something with the pool's connection.
+fn interact<T: Send + 'static>(
+    pool: &Deadpool,
+    work: impl FnOnce(&mut Tracked<C>) -> T + Send + 'static,
+) -> T {
+    let interacts = async { pool.get().await.unwrap().interact(work).await.unwrap() };
+    tokio::runtime::Handle::current().block_on(interacts)
+}
+
+#[test]
+fn a_deadpool_holds_tracked_connections() {
+    let bench = Bench::with_users();
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    let _entered = tokio.enter();
+    let pool = deadpool(&bench);
+    bench.watch_users();
+    assert_eq!(interact(&pool, |conn| rename(conn, 2)), Ok(1));
+    let done = interact(&pool, |conn| conn.transaction(|conn| rename(conn, 3)));
+    assert_eq!(done, Ok(1));
+    let undone = interact(&pool, |conn| {
+        conn.transaction(|conn| {
+            rename(conn, 1)?;
+            Err::<(), _>(Error::RollbackTransaction)
+        })
+    });
+    assert_eq!(undone, Err(Error::RollbackTransaction));
+    assert_eq!(bench.ended(), ["users:2", "users:3"]);
+}
+
+#[test]
+fn a_transaction_that_was_left_open_does_not_return_to_a_deadpool() {
+    use diesel::connection::{AnsiTransactionManager, TransactionManager};
+    let bench = Bench::with_users();
+    let tokio = tokio::runtime::Runtime::new().unwrap();
+    let _entered = tokio.enter();
+    let pool = deadpool(&bench);
+    bench.watch_users();
+    let left = interact(&pool, |conn| {
+        AnsiTransactionManager::begin_transaction(conn)?;
+        rename(conn, 1)
+    });
+    assert_eq!(left, Ok(1));
+    let name = users::table.find(1).select(users::name);
+    let name = interact(&pool, move |conn| name.first::<String>(conn));
+    assert_eq!(name, Ok("Ann".to_owned()));
+    assert!(bench.ended().is_empty());
+}
+
+#[test]
 fn a_connection_attached_by_hand_announces_its_changes() {
     let bench = Bench::with_users();
     let mut conn = Tracked::<C>::new(bench.bare());

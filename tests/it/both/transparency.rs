@@ -1,15 +1,22 @@
 //! A tracked connection answers as the connection inside would.
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use std::fmt::Debug;
+
+use diesel::connection::{
+    AnsiTransactionManager, LoadConnection, SimpleConnection, TransactionManager,
+};
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel::sql_query;
 
 use super::C;
-use crate::bench::{Bench as AnyBench, Tracked, events};
-use crate::database::{User, users};
+use crate::bench::{Bench as AnyBench, Tracked, events, sent};
+use crate::database::{User, audits, users};
 use crate::tables::{CHILDREN, LABELS, labels};
 
 type Bench = AnyBench<C>;
+
+type DB = <C as Connection>::Backend;
 
 /// A tracked connection and a bare one, each to a database of its own with the same rows.
 fn pair() -> [Bench; 2] {
@@ -50,7 +57,7 @@ fn counts_and_errors_are_those_of_the_bare_connection() {
             sql_query(sql).execute(&mut ours),
             sql_query(sql).execute(&mut theirs),
         );
-        assert_eq!(format!("{got:?}"), format!("{expected:?}"), "{sql}");
+        assert_eq!(told(got), told(expected), "{sql}");
     }
 }
 
@@ -61,7 +68,7 @@ fn counts_and_errors_are_the_same_within_transactions() {
     for sql in STATEMENTS {
         let got = ours.transaction(|conn| sql_query(sql).execute(conn));
         let expected = theirs.transaction(|conn| sql_query(sql).execute(conn));
-        assert_eq!(format!("{got:?}"), format!("{expected:?}"), "{sql}");
+        assert_eq!(told(got), told(expected), "{sql}");
     }
 }
 
@@ -79,19 +86,95 @@ fn batches_succeed_and_fail_as_on_the_bare_connection() {
         "-- nothing",
     ] {
         let (got, expected) = (ours.batch_execute(batch), theirs.batch_execute(batch));
-        assert_eq!(format!("{got:?}"), format!("{expected:?}"), "{batch}");
+        assert_eq!(told(got), told(expected), "{batch}");
         let rows = |conn: &mut C| users::table.load::<User>(conn).unwrap();
         assert_eq!(rows(&mut tracked.bare()), rows(&mut bare.bare()), "{batch}");
     }
 }
 
+/// Through a connection: rows, counts and errors of what the query builder makes.
+fn built<D: LoadConnection<Backend = DB>>(conn: &mut D) -> Vec<String> {
+    let (ann, bob) = (users::table.find(1), users::table.find(2));
+    let zoe = (users::email.eq("z"), users::name.eq("Zoe"));
+    let all = users::table.order(users::id);
+    vec![
+        told(all.load::<User>(conn)),
+        told(all.select(User::as_select()).first(conn).optional()),
+        told(
+            diesel::insert_into(users::table)
+                .values(zoe)
+                .returning(users::all_columns)
+                .get_result::<User>(conn),
+        ),
+        told(
+            diesel::insert_into(users::table)
+                .values(zoe)
+                .returning(users::id)
+                .get_result::<i32>(conn),
+        ),
+        told(
+            diesel::insert_into(users::table)
+                .values(zoe)
+                .on_conflict_do_nothing()
+                .execute(conn),
+        ),
+        told(
+            diesel::insert_into(users::table)
+                .values(zoe)
+                .on_conflict(users::email)
+                .do_update()
+                .set(users::name.eq("y"))
+                .execute(conn),
+        ),
+        told(
+            diesel::update(ann)
+                .set(users::name.eq("x"))
+                .returning((users::name, users::id))
+                .get_results::<(String, i32)>(conn),
+        ),
+        told(
+            diesel::update(ann)
+                .set(users::email.eq("b@b.c"))
+                .execute(conn),
+        ),
+        told(
+            diesel::update(users::table)
+                .set(users::name.eq("all"))
+                .execute(conn),
+        ),
+        told(
+            diesel::update(users::table.find(99))
+                .set(users::name.eq("x"))
+                .returning(users::id)
+                .get_result::<i32>(conn),
+        ),
+        told(
+            diesel::delete(bob)
+                .returning(users::email.eq("b@b.c"))
+                .get_result::<bool>(conn),
+        ),
+        told(diesel::delete(bob).execute(conn)),
+        told(
+            diesel::insert_into(audits::table)
+                .values(audits::what.eq("it"))
+                .execute(conn),
+        ),
+        told(users::table.count().get_result::<i64>(conn)),
+        told(all.load::<(i32, String, String)>(conn)),
+    ]
+}
+
 #[test]
-fn what_a_violated_constraint_says_is_kept() {
+fn the_query_builder_gets_what_it_gets_from_the_bare_connection() {
     let [tracked, bare] = pair();
-    let sql = "INSERT INTO users (id, email, name) VALUES (7, 'a@b.c', 'twice')";
-    let told = |error: diesel::result::Error| match error {
-        diesel::result::Error::DatabaseError(_, about) => format!(
-            "{} {:?} {:?} {:?} {:?} {:?} {:?}",
+    assert_eq!(built(&mut *tracked.conn()), built(&mut bare.bare()));
+}
+
+/// Diesel's `Debug` of an error leaves out most of what the database told.
+fn told<T: Debug>(result: QueryResult<T>) -> String {
+    match result {
+        Err(Error::DatabaseError(kind, about)) => format!(
+            "{kind:?} {} {:?} {:?} {:?} {:?} {:?} {:?}",
             about.message(),
             about.details(),
             about.hint(),
@@ -100,11 +183,8 @@ fn what_a_violated_constraint_says_is_kept() {
             about.constraint_name(),
             about.statement_position()
         ),
-        other => other.to_string(),
-    };
-    let got = sql_query(sql).execute(&mut tracked.conn()).unwrap_err();
-    let expected = sql_query(sql).execute(&mut bare.bare()).unwrap_err();
-    assert_eq!(told(got), told(expected));
+        other => format!("{other:?}"),
+    }
 }
 
 #[test]
@@ -190,6 +270,22 @@ fn instrumentation_sees_statements_and_transactions() {
         has("begin 1") && has("commit 1") && has("start DELETE FROM"),
         "{seen:?}"
     );
+}
+
+/// What the server got, so a change with what makes it tell its rows.
+#[test]
+fn instrumentation_sees_statements_as_they_are_sent() {
+    let [tracked, bare] = pair();
+    let theirs = sent(&mut bare.bare(), built);
+    let ours = sent(&mut *tracked.conn(), built);
+    let mut rest = ours.iter();
+    for sql in theirs {
+        let same = rest.find(|sent| sent.starts_with(&sql));
+        let same = same.unwrap_or_else(|| panic!("{sql}: {ours:?}"));
+        let tells = same.contains("__idempotent_key");
+        let changes = !sql.starts_with("SELECT") && !sql.contains("audits");
+        assert_eq!(tells, changes, "{same}");
+    }
 }
 
 #[test]

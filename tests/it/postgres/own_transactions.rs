@@ -11,7 +11,7 @@ use diesel::sql_query;
 use idempotent_runtime::Db;
 
 use super::C;
-use crate::bench::{ALL_USERS, Bench as AnyBench, Tracked, detail, is_stored, sent};
+use crate::bench::{Bench as AnyBench, Tracked, detail, is_stored, sent};
 use crate::database::{User, users};
 
 type Bench = AnyBench<C>;
@@ -81,6 +81,41 @@ fn h16_a_reply_whose_transaction_failed_unseen_does_not_depend_on_it() {
         })
     });
     assert_eq!(bench.get("swallows").status, 500);
+}
+
+/// Reads, and swallows an error.
+fn swallow<D>(conn: &mut D) -> QueryResult<()>
+where
+    D: diesel::connection::LoadConnection<Backend = diesel::pg::Pg>,
+{
+    conn.transaction(|conn| {
+        users::table.load::<User>(conn)?;
+        let _ = sql_query("SELECT 1 / 0").execute(conn);
+        Ok(())
+    })
+}
+
+#[test]
+fn h16_a_failed_transaction_that_changed_nothing_commits_as_without_us() {
+    let bench = Bench::with_users();
+    assert_eq!(swallow(&mut bench.bare()), Ok(()));
+    let mut conn = bench.conn();
+    assert_eq!(swallow(&mut *conn), Ok(()));
+    conn.batch_execute("BEGIN; SELECT 1").unwrap();
+    assert!(conn.batch_execute("SELECT 1 / 0").is_err());
+    conn.batch_execute("COMMIT AND CHAIN").unwrap();
+    assert_eq!(rename(&mut conn, 1), Ok(1));
+    conn.batch_execute("COMMIT").unwrap();
+    assert_eq!(names(&bench), ["x", "Bob", "Cid"]);
+}
+
+#[test]
+fn h16_the_reply_of_a_failed_transaction_that_changed_nothing_is_not_kept() {
+    let bench = Bench::with_users();
+    bench.handler_on_db("swallows", |conn| swallow(conn));
+    let reply = bench.get("swallows");
+    assert_eq!(reply.status, 200);
+    assert!(!is_stored(&reply), "{reply:?}");
 }
 
 #[test]
@@ -308,7 +343,13 @@ fn a_batch_without_a_transaction_stays_one() {
             "UPDATE users SET name = 'x' WHERE id = 1; UPDATE users SET name = 'x' WHERE id = 2";
         conn.batch_execute(batch).unwrap();
     });
-    assert_eq!(ended, ALL_USERS);
+    assert_eq!(ended, ["users:1", "users:2"]);
+    assert_eq!(names(&bench), ["x", "x", "Cid"]);
+    let ended = bench.ended_users(|conn| {
+        let batch = "UPDATE users SET name = 'y' WHERE id = 1; INSERT INTO nowhere VALUES (1)";
+        assert!(conn.batch_execute(batch).is_err());
+    });
+    assert!(ended.is_empty(), "{ended:?}");
     assert_eq!(names(&bench), ["x", "x", "Cid"]);
 }
 

@@ -20,7 +20,8 @@ use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType, SqliteValue};
 use super::super::catalog::Catalog;
 use super::super::stamper::database_error;
 use super::super::statement::Dialect;
-use super::{Moment, NULL, escape, hex, sealed::Sealed, works};
+use super::super::statement::reading::Read;
+use super::{Moment, NULL, ask_with_all_binds, escape, hex, sealed::Sealed, works};
 
 /// How long a lock of another connection is waited for.
 const BUSY: Duration = Duration::from_secs(5);
@@ -34,6 +35,7 @@ impl Sealed for SqliteConnection {
     const DIALECT: Dialect = Dialect::Sqlite;
     const CLOSES_ON_FAILED_COMMIT: bool = false;
     const KEEPS_BEFORE_ERROR: bool = true;
+    const COMMITS_IMPLICITLY: bool = false;
 
     fn load_owned<T>(&mut self, query: T) -> QueryResult<Vec<Self::OwnedRow>>
     where
@@ -54,7 +56,7 @@ impl Sealed for SqliteConnection {
                 .map(|bytes| key.push_str(&hex(&bytes))),
             Some(SqliteType::Float | SqliteType::Double) => {
                 <f64 as FromSql<Double, Sqlite>>::from_sql(value)
-                    .map(|number| key.push_str(&hex(&number.to_be_bytes())))
+                    .map(|number| key.push_str(&float(number)))
             }
             _ => <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(|number| {
                 let _ = write!(key, "{number}");
@@ -78,6 +80,25 @@ impl Sealed for SqliteConnection {
         self.read_catalog()
     }
 
+    fn ask<T>(&mut self, statement: &T, read: &Read, see: impl FnMut(&str)) -> QueryResult<usize>
+    where
+        T: QueryFragment<Sqlite> + QueryId,
+    {
+        ask_with_all_binds(self, statement, read, see)
+    }
+
+    fn before_statement<R>(
+        &mut self,
+        ask: impl FnOnce(&mut Self) -> QueryResult<R>,
+    ) -> QueryResult<Option<R>> {
+        // A query that fails changes nothing here.
+        Ok(ask(self).ok())
+    }
+
+    fn in_transaction(&mut self) -> bool {
+        !works(self, "BEGIN; ROLLBACK")
+    }
+
     fn set_guard(&mut self) -> QueryResult<()> {
         Ok(())
     }
@@ -95,7 +116,7 @@ impl Sealed for SqliteConnection {
         }
     }
 
-    fn commit(&mut self, sql: &str) -> QueryResult<()> {
+    fn commit(&mut self, sql: &str, _guarded: bool) -> QueryResult<()> {
         let begun = Instant::now();
         loop {
             match self.batch_execute(sql) {
@@ -136,6 +157,15 @@ impl Sealed for SqliteConnection {
         // Each connection to it would be a database of its own.
         let in_memory = url.is_empty() || url.contains(":memory:") || url.contains("mode=memory");
         (in_memory && !url.contains("cache=shared")).then_some(1)
+    }
+}
+
+/// SQLite takes 1 and 1.0 for equal, and 0.0 and -0.0.
+fn float(number: f64) -> String {
+    let whole = number as i64;
+    match whole as f64 == number && whole != i64::MAX {
+        true => whole.to_string(),
+        false => hex(&number.to_be_bytes()),
     }
 }
 

@@ -4,7 +4,7 @@ use diesel::associations::HasTable;
 use diesel::dsl::Update;
 use diesel::expression::{MixedAggregates, ValidGrouping, is_aggregate};
 use diesel::pg::CopyFromQuery;
-use diesel::pg::{PgConnection, TransactionBuilder};
+use diesel::pg::{PgConnection, PgNotification, TransactionBuilder};
 use diesel::prelude::*;
 use diesel::query_builder::{AsChangeset, IntoUpdateTarget};
 use diesel::query_dsl::{LoadQuery, UpdateAndFetchResults};
@@ -16,6 +16,11 @@ impl TrackedConnection<PgConnection> {
     /// As [`PgConnection::build_transaction`]: a transaction with an isolation level, read-only, or deferrable.
     pub fn build_transaction(&mut self) -> TransactionBuilder<'_, Self> {
         TransactionBuilder::new(self)
+    }
+
+    /// As [`PgConnection::notifications_iter`]: what has come for `LISTEN`.
+    pub fn notifications_iter(&mut self) -> impl Iterator<Item = QueryResult<PgNotification>> + '_ {
+        self.inner.notifications_iter()
     }
 }
 

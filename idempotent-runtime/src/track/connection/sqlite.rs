@@ -8,6 +8,7 @@ use diesel::query_builder::{AsChangeset, IntoUpdateTarget};
 use diesel::query_dsl::methods::{ExecuteDsl, FindDsl};
 use diesel::query_dsl::{LoadQuery, UpdateAndFetchResults};
 use diesel::result::Error;
+use diesel::sqlite::SerializedDatabase;
 
 use super::TrackedConnection;
 use super::transaction::transaction_by;
@@ -37,6 +38,34 @@ impl TrackedConnection<SqliteConnection> {
         E: From<Error>,
     {
         transaction_by(self, "BEGIN EXCLUSIVE", work)
+    }
+
+    /// As [`SqliteConnection::register_collation`].
+    ///
+    /// # Errors
+    ///
+    /// If SQLite refuses it.
+    pub fn register_collation<F>(&mut self, name: &str, collation: F) -> QueryResult<()>
+    where
+        F: Fn(&str, &str) -> std::cmp::Ordering + Send + 'static + std::panic::UnwindSafe,
+    {
+        self.inner.register_collation(name, collation)
+    }
+
+    /// As [`SqliteConnection::serialize_database_to_buffer`].
+    pub fn serialize_database_to_buffer(&mut self) -> SerializedDatabase {
+        self.inner.serialize_database_to_buffer()
+    }
+
+    /// As [`SqliteConnection::deserialize_readonly_database_from_buffer`]: every table may be another one afterwards.
+    ///
+    /// # Errors
+    ///
+    /// If SQLite refuses it.
+    pub fn deserialize_readonly_database_from_buffer(&mut self, data: &[u8]) -> QueryResult<()> {
+        self.schema(true, |inner| {
+            inner.deserialize_readonly_database_from_buffer(data)
+        })
     }
 }
 
