@@ -1,6 +1,7 @@
 //! Case after case, until enough statements were run or something was missed.
 
 use diesel::QueryResult;
+use diesel::result::Error;
 
 use crate::compare::Totals;
 use crate::database::Database;
@@ -61,8 +62,6 @@ pub struct Found {
 /// A case that missed something.
 #[derive(Debug)]
 pub struct Failure {
-    /// Its seed.
-    pub seed: u64,
     /// The case.
     pub case: Case,
     /// What it missed.
@@ -80,7 +79,7 @@ pub fn hunt<D: Database>(database: &mut D, hunt: Hunt) -> QueryResult<Found> {
     while found.totals.statements < hunt.statements {
         let left = hunt.statements - found.totals.statements;
         let case = Case::new(D::KIND, seed, left.min(PER_SCHEMA), hunt.focus);
-        let outcome = run(database, &case, hunt.deaf)?;
+        let outcome = run(database, &case, hunt.deaf).map_err(|error| of_seed(error, seed))?;
         found.totals += outcome.totals;
         if hunt.verbose {
             found.remarks.add(&case, &outcome);
@@ -90,7 +89,7 @@ pub fn hunt<D: Database>(database: &mut D, hunt: Hunt) -> QueryResult<Found> {
             .iter()
             .find(|(_, verdict)| !verdict.missed.is_empty());
         if let (Some((last, _)), None) = (last, &found.failure) {
-            found.failure = Some(smallest(database, up_to(&case, *last), hunt, seed));
+            found.failure = Some(smallest(database, up_to(&case, *last), hunt));
         }
         if hunt.stops && found.failure.is_some() {
             break;
@@ -100,7 +99,11 @@ pub fn hunt<D: Database>(database: &mut D, hunt: Hunt) -> QueryResult<Found> {
     Ok(found)
 }
 
-fn smallest<D: Database>(database: &mut D, case: Case, hunt: Hunt, seed: u64) -> Failure {
+fn of_seed(error: Error, seed: u64) -> Error {
+    Error::QueryBuilderError(format!("seed {seed}: {error}").into())
+}
+
+fn smallest<D: Database>(database: &mut D, case: Case, hunt: Hunt) -> Failure {
     let mut missed = |case: &Case| -> Vec<String> {
         let outcome = run(database, case, hunt.deaf).unwrap_or_default();
         let verdicts = outcome.verdicts.into_iter();
@@ -111,7 +114,7 @@ fn smallest<D: Database>(database: &mut D, case: Case, hunt: Hunt, seed: u64) ->
         false => case,
     };
     let missed = missed(&case);
-    Failure { seed, case, missed }
+    Failure { case, missed }
 }
 
 impl Failure {
@@ -120,7 +123,7 @@ impl Failure {
     pub fn show(&self, name: &str) -> String {
         format!(
             "-- {name}, seed {}: missed {:?}\n{}",
-            self.seed,
+            self.case.seed,
             self.missed,
             show(&self.case)
         )

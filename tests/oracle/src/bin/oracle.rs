@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use oracle::database::{Database, Postgres, Sqlite};
+use oracle::database::{Database, Mariadb, Postgres, Sqlite};
 use oracle::hunt::{Found, Hunt, hunt};
 
 const USAGE: &str =
-    "usage: oracle [--statements N] [--seed S] [--database sqlite|postgres] [--verbose]";
+    "usage: oracle [--statements N] [--seed S] [--database sqlite|postgres|mariadb] [--verbose]";
 
 struct Arguments {
     statements: usize,
@@ -20,7 +20,11 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let good = [one::<Sqlite>(&arguments), one::<Postgres>(&arguments)];
+    let good = [
+        one::<Sqlite>(&arguments),
+        one::<Postgres>(&arguments),
+        one::<Mariadb>(&arguments),
+    ];
     match good.iter().all(|good| *good) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -44,7 +48,8 @@ impl Arguments {
                 _ => return None,
             }
         }
-        let known = |name: &String| [Sqlite::NAME, Postgres::NAME].contains(&name.as_str());
+        let known =
+            |name: &String| [Sqlite::NAME, Postgres::NAME, Mariadb::NAME].contains(&name.as_str());
         arguments
             .database
             .as_ref()
@@ -86,7 +91,7 @@ fn told(name: &str, found: &Found, verbose: bool) -> bool {
         println!("{}", failure.show(name));
         println!(
             "-- again: scripts/oracle --database {name} --seed {} --statements 50",
-            failure.seed
+            failure.case.seed
         );
     }
     println!(
