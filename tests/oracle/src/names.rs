@@ -68,6 +68,10 @@ fn mariadb(ty: Type, raw: &str) -> String {
     match ty {
         Type::Text => text(raw),
         Type::Bytes | Type::Folded => bytes(raw),
+        // The client's library gives its text as bytes.
+        Type::Uuid => raw
+            .bytes()
+            .fold("0x".to_owned(), |hex, byte| format!("{hex}{byte:02x}")),
         _ => escaped(raw),
     }
 }
