@@ -2,11 +2,11 @@
 
 use oracle::database::{Database, Mariadb, Postgres, Sqlite};
 use oracle::generate::Focus;
-use oracle::hunt::{Failure, Hunt, hunt};
+use oracle::hunt::{Example, Hunt, hunt};
 use oracle::recorder::Deafness;
 
 /// What is missed by a store that does not hear everything, within a thousand statements.
-fn missed<D: Database>(deaf: Deafness, shrinks: bool) -> Option<Failure> {
+fn missed<D: Database>(deaf: Deafness, shrinks: bool) -> Option<Example> {
     let asked = Hunt {
         statements: 1_000,
         focus: Focus::Even,
@@ -15,7 +15,7 @@ fn missed<D: Database>(deaf: Deafness, shrinks: bool) -> Option<Failure> {
         shrinks,
         ..Hunt::default()
     };
-    hunt(&mut D::start(), asked).unwrap().failure
+    hunt(&mut D::start(), asked).unwrap().cases.pop()
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn misses_nothing<D: Database>() {
         ..Hunt::default()
     };
     let found = hunt(&mut D::start(), asked).unwrap();
-    if let Some(failure) = found.failure {
+    if let Some(failure) = found.cases.first() {
         panic!("{}", failure.show(D::NAME));
     }
     assert!(
