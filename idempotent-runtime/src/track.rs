@@ -7,6 +7,11 @@ pub(crate) mod connection;
 mod fragment;
 pub(crate) mod plans;
 mod row;
+#[cfg_attr(
+    not(feature = "oracle"),
+    allow(unreachable_pub, dead_code, reason = "public for the proof alone")
+)]
+pub(crate) mod rules;
 pub(crate) mod stamper;
 pub(crate) mod statement;
 

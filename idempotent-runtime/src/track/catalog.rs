@@ -15,6 +15,7 @@ mod walk;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::rules::Rule;
 use super::statement::change::{Cascade, Change, Columns};
 pub(crate) use chains::{Chain, Hop};
 pub(crate) use reading::Reading;
@@ -254,22 +255,28 @@ impl Catalog {
 
     /// Children, and theirs.
     fn heirs(&self, table: &str) -> BTreeSet<Name> {
-        self.reach(table, |relation| &relation.children)
+        self.reach(table, Rule::Inheritance, |relation| &relation.children)
     }
 
     /// Parents, and theirs.
     fn ancestors(&self, table: &str) -> BTreeSet<Name> {
-        self.reach(table, |relation| &relation.parents)
+        self.reach(table, Rule::Inheritance, |relation| &relation.parents)
     }
 
     /// Views over a table, and views over these.
     fn views(&self, table: &str) -> BTreeSet<Name> {
-        self.reach(table, |relation| &relation.views)
+        self.reach(table, Rule::Views, |relation| &relation.views)
     }
 
-    fn reach(&self, table: &str, next: impl Fn(&Relation) -> &BTreeSet<Name>) -> BTreeSet<Name> {
+    fn reach(
+        &self,
+        table: &str,
+        rule: Rule,
+        next: impl Fn(&Relation) -> &BTreeSet<Name>,
+    ) -> BTreeSet<Name> {
         let mut found = BTreeSet::new();
-        let mut open: Vec<&Relation> = self.relations.get(table).into_iter().collect();
+        let start = self.relations.get(table).filter(|_| rule.applies());
+        let mut open: Vec<&Relation> = start.into_iter().collect();
         while let Some(relation) = open.pop() {
             for name in next(relation) {
                 if found.insert(name.clone()) {
@@ -321,13 +328,20 @@ impl Relation {
                 .map(|(_, reading)| reading),
             false => columns.get(column),
         };
-        reading
+        let reading = reading
             .filter(|reading| **reading != Reading::Never)
-            .copied()
+            .copied();
+        reading.map(|reading| match Rule::Spellings.applies() {
+            true => reading,
+            false => Reading::Plain,
+        })
     }
 
     /// Whether rows keep the key that the statement gave them.
     fn keeps(&self, change: &Change, key: &[&str]) -> bool {
+        if !Rule::Rekeying.applies() {
+            return !self.opaque;
+        }
         !(self.opaque || change.update.is_some() && self.may_set(key))
     }
 
@@ -348,6 +362,9 @@ impl Relation {
 
     /// What a foreign key makes of a change.
     fn passed_on(&self, reference: &Reference, change: &Change) -> Option<Change> {
+        if !Rule::ForeignKeys.applies() {
+            return None;
+        }
         let columns: Vec<_> = reference.columns.iter().map(String::as_str).collect();
         match change.update.is_some() && self.may_set(&columns) {
             true => reference.effect(&change.widened()),

@@ -7,6 +7,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::rules::Rule;
+
 /// More rows of one table in one transaction count as the whole table.
 const MOST_ROWS: usize = 4_096;
 
@@ -150,6 +152,9 @@ impl ChangeLog {
             return;
         };
         let released = self.levels.split_off(index);
+        if !Rule::Savepoints.applies() {
+            return;
+        }
         if let Some(below) = self.levels.last_mut() {
             released
                 .into_iter()

@@ -14,6 +14,7 @@ use super::Registry;
 use super::backend::{Moment, Trackable};
 use super::catalog::Catalog;
 use super::changes::Changes;
+use super::rules::Rule;
 use super::statement::Dialect;
 use super::statement::analyse::analyse;
 use super::statement::keywords::{Class, Control, classify, without_comments};
@@ -232,17 +233,24 @@ fn make<C: Trackable>(
         Class::Control(control) => (Step::Control(control), true),
         Class::Schema if is_of_the_session(sql) => (Step::Role, true),
         Class::Schema => {
-            let changes = moves_rows(sql) && may_name_a_table(sql, Registry::global());
+            let changes = Rule::Schema.applies()
+                && moves_rows(sql)
+                && may_name_a_table(sql, Registry::global());
             (Step::Schema { changes }, true)
         }
         Class::Role => (Step::Role, true),
         Class::Change if Registry::global().is_empty() => (Step::Pass, true),
-        Class::Change if begins_with(sql, &["CALL", "DO", "EXECUTE"]) => (Step::Opaque, true),
+        Class::Change if is_hidden(sql) => (Step::Opaque, true),
         Class::Change => match database.catalog(connection, moment) {
             Some(catalog) => (change::<C>(sql, &catalog), true),
             None => (Step::Change(Arc::new(Plan::every())), false),
         },
     }
+}
+
+/// Its text does not say what it runs.
+fn is_hidden(sql: &str) -> bool {
+    begins_with(sql, &["CALL", "DO", "EXECUTE"]) && Rule::Hidden.applies()
 }
 
 /// What commits in the MySQL family, beside changes of the schema and TRUNCATE.

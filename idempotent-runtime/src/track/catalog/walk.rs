@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Catalog, Name, Source, Touched};
+use crate::track::rules::Rule;
 use crate::track::statement::change::Change;
 
 /// What follows from a statement's own change of a table.
@@ -128,15 +129,17 @@ impl<'a> Walk<'a> {
         self.passed_on(table, change, told);
         let change = &relation.suffers(change);
         for trigger in &relation.triggers {
-            if trigger.on.overlaps(change) {
+            if trigger.on.overlaps(change) && Rule::Triggers.applies() {
                 self.does(&trigger.does);
             }
         }
-        self.does(&relation.rules);
+        if Rule::Rewriting.applies() {
+            self.does(&relation.rules);
+        }
         if change.insert {
             self.does(&relation.defaults);
         }
-        for base in &relation.bases {
+        for base in relation.bases.iter().filter(|_| Rule::Views.applies()) {
             self.hit(base, change.widened());
         }
     }
@@ -165,6 +168,7 @@ impl<'a> Walk<'a> {
 
     fn call(&mut self, function: &str) {
         if let Some(source) = self.catalog.functions.get(function)
+            && Rule::Functions.applies()
             && self.called.insert(function.to_owned())
         {
             self.does(source);

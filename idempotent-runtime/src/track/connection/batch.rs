@@ -14,6 +14,7 @@ use crate::track::Registry;
 use crate::track::changes::Changes;
 use crate::track::fragment::Literally;
 use crate::track::plans::{Step, known, note_whole};
+use crate::track::rules::Rule;
 use crate::track::statement::Dialect;
 use crate::track::statement::plan::Plan;
 use crate::track::statement::split::split;
@@ -23,6 +24,9 @@ const MOST_ALONE: usize = 32;
 
 impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
     fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
+        if !Rule::Batches.applies() && !self.log.is_open() {
+            return self.inner.batch_execute(sql);
+        }
         match split(sql, C::DIALECT) {
             Some(statements) if statements.len() > 1 => self.batch(sql, &statements),
             Some(_) => self.batch_one(sql),

@@ -28,6 +28,7 @@ use crate::track::Registry;
 use crate::track::backend::Moment;
 use crate::track::changes::{ChangeLog, Changes};
 use crate::track::plans::{Database, Plans, schema_changed};
+use crate::track::rules::Rule;
 use crate::track::stamper::{Receipt, database_error};
 use crate::track::statement::Dialect;
 use crate::track::statement::keywords::Control;
@@ -96,11 +97,11 @@ impl<C: Trackable> TrackedConnection<C> {
         }
         if self.log.is_open() {
             let result = self.watched(|inner| run(inner, &mut changes));
-            self.log.note(if result.is_ok() {
-                changes
-            } else {
-                known.clone()
-            });
+            match &result {
+                Ok(_) => self.log.note(changes),
+                Err(_) if Rule::BeforeError.applies() => self.log.note(known.clone()),
+                Err(_) => {}
+            }
             return result;
         }
         self.refuse_if_doomed()?;
@@ -118,7 +119,9 @@ impl<C: Trackable> TrackedConnection<C> {
     ) -> QueryResult<R> {
         let committed = match &result {
             Ok(_) => self.commit_own(changes),
-            Err(_) if C::KEEPS_BEFORE_ERROR && !known.is_empty() => self.commit_own(known),
+            Err(_) if C::KEEPS_BEFORE_ERROR && !known.is_empty() && Rule::BeforeError.applies() => {
+                self.commit_own(known)
+            }
             Err(_) => Err(Error::RollbackTransaction),
         };
         if committed.is_err() {

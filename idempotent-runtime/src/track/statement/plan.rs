@@ -9,6 +9,7 @@ use super::reading::{Check, Chosen, Having, KeyColumns, Read};
 use super::selection::Selection;
 use super::{Dialect, ROWIDS};
 use crate::track::catalog::{Catalog, Chain, Reading, Touched};
+use crate::track::rules::Rule;
 use crate::track::{Key, Registry, fold};
 
 mod conflicts;
@@ -115,6 +116,8 @@ pub(crate) fn plan(sql: &str, dialect: Dialect, registry: &Registry, catalog: &C
             catalog,
         }
         .plan(&analysis),
+        None if !Rule::Unreadable.applies() => Plan::nothing(),
+        Some(_) if !Rule::Hidden.applies() => Plan::nothing(),
         _ => Plan::every(),
     }
 }
@@ -155,6 +158,8 @@ impl Planner<'_> {
             let known = || self.own(target, analysis, selection.as_ref());
             match known().filter(|_| !whole.contains(table)) {
                 Some(known) if target.main => own = known,
+                _ if !target.main && !Rule::Parts.applies() => {}
+                _ if !Rule::Untold.applies() => {}
                 _ => {
                     whole.insert(table.clone());
                 }
@@ -408,7 +413,9 @@ impl Planner<'_> {
 
     fn sets_key(&self, change: &Change, key: &[&str]) -> bool {
         let columns: HashSet<_> = key.iter().map(|column| fold(column)).collect();
-        change.update.any(&columns) || self.dialect == Dialect::Sqlite && change.update.any(ROWIDS)
+        let by_rowid =
+            self.dialect == Dialect::Sqlite && change.update.any(ROWIDS) && Rule::Rowid.applies();
+        (change.update.any(&columns) || by_rowid) && Rule::OldKeys.applies()
     }
 
     fn suffix(

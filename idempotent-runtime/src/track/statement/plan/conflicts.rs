@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{After, Count, Own, Planner};
 use crate::track::catalog::Fill;
 use crate::track::fold;
+use crate::track::rules::Rule;
 use crate::track::statement::Dialect;
 use crate::track::statement::analyse::{Analysis, Target};
 use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
@@ -37,8 +38,11 @@ impl Planner<'_> {
             ..Own::default()
         };
         match &own.rows {
-            Some(_) if target.change.delete => own.before.extend(new.replaced()?),
+            Some(_) if target.change.delete && Rule::Replaced.applies() => {
+                own.before.extend(new.replaced()?)
+            }
             Some(_) => {}
+            None if !Rule::NewRows.applies() => {}
             None => own.after = Some(new.found(&mut own.before, analysis.skips)?),
         }
         Some(own)
