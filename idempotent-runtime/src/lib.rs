@@ -96,7 +96,7 @@ mod stamp;
 pub mod store;
 mod sync;
 #[cfg_attr(
-    not(all(feature = "sqlite", feature = "postgres")),
+    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
     allow(dead_code, reason = "each database needs its own part of it")
 )]
 mod track;

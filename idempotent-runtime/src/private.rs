@@ -7,5 +7,11 @@ pub use inventory;
 pub use crate::actix::Call;
 pub use crate::key::{Dimension, Key};
 pub use crate::spec::{Changed, Keep, Outage, Spec};
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use crate::track::table_name;
+
+/// The rules by which changes are found.
+#[cfg(feature = "oracle")]
+pub mod rules {
+    pub use crate::track::rules::{Rule, reset, switch_off};
+}

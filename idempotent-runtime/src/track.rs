@@ -7,6 +7,11 @@ pub(crate) mod connection;
 mod fragment;
 pub(crate) mod plans;
 mod row;
+#[cfg_attr(
+    not(feature = "oracle"),
+    allow(unreachable_pub, dead_code, reason = "public for the proof alone")
+)]
+pub(crate) mod rules;
 pub(crate) mod stamper;
 pub(crate) mod statement;
 
@@ -79,7 +84,24 @@ where
     )
 }
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+/// The unqualified name, in SQL, of the table of a Diesel `table!`.
+///
+/// The name is read back from the SQL that Diesel itself would write: a table in a schema keeps
+/// its name in private fields.
+#[cfg(all(feature = "mysql", not(any(feature = "sqlite", feature = "postgres"))))]
+pub fn table_name<T>() -> String
+where
+    T: diesel::internal::table_macro::StaticQueryFragment,
+    T::Component: diesel::query_builder::QueryFragment<diesel::mysql::Mysql>,
+{
+    rendered(
+        T::STATIC_COMPONENT,
+        diesel::mysql::MysqlQueryBuilder::default(),
+        &diesel::mysql::Mysql,
+    )
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 fn rendered<DB, F>(name: &F, mut sql: DB::QueryBuilder, backend: &DB) -> String
 where
     DB: diesel::backend::Backend,
@@ -94,7 +116,7 @@ where
 }
 
 /// `users` of `` `app`.`users` ``; a quote inside a name is written twice.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 fn last_identifier(sql: &str) -> String {
     let mut name = String::new();
     let mut chars = sql.chars().peekable();
@@ -212,7 +234,7 @@ mod tests {
         assert_eq!(registry.get("log").unwrap().1, Key::Unknown);
     }
 
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     mod names {
         use super::super::*;
 

@@ -64,6 +64,23 @@ impl Kind for PgConnection {
     }
 }
 
+impl Kind for MysqlConnection {
+    type Home = ();
+
+    fn fresh(schema: &str) -> ((), String) {
+        let url = database::mysql();
+        if !schema.is_empty() {
+            let mut conn = MysqlConnection::establish(&url).unwrap();
+            conn.batch_execute(schema).unwrap();
+        }
+        ((), url)
+    }
+
+    fn sql(conn: &mut TrackedConnection<Self>, sql: &str) -> QueryResult<usize> {
+        diesel::sql_query(sql).execute(conn)
+    }
+}
+
 /// A tracked connection.
 pub type Tracked<C> = TrackedConnection<C>;
 

@@ -77,6 +77,14 @@ const POSTGRES: &str = "
     CREATE TABLE audits (id SERIAL PRIMARY KEY, what TEXT NOT NULL);
 ";
 
+/// Texts are told apart by all of their bytes, as in the other databases.
+const MYSQL: &str = "
+    ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+    CREATE TABLE users (id INTEGER AUTO_INCREMENT PRIMARY KEY, email VARCHAR(191) NOT NULL UNIQUE, name TEXT NOT NULL);
+    CREATE TABLE memberships (team INTEGER NOT NULL, member VARCHAR(191) NOT NULL, role TEXT NOT NULL, PRIMARY KEY (team, member));
+    CREATE TABLE audits (id INTEGER AUTO_INCREMENT PRIMARY KEY, what TEXT NOT NULL);
+";
+
 /// A SQLite file with the tables; gone on drop.
 pub struct Sqlite {
     directory: TempDir,
@@ -121,6 +129,17 @@ pub fn postgres() -> String {
     diesel::connection::SimpleConnection::batch_execute(
         &mut PgConnection::establish(&url).unwrap(),
         POSTGRES,
+    )
+    .unwrap();
+    url
+}
+
+/// A new MariaDB database with the tables; its URL.
+pub fn mysql() -> String {
+    let url = support::mariadb().database("it");
+    diesel::connection::SimpleConnection::batch_execute(
+        &mut MysqlConnection::establish(&url).unwrap(),
+        MYSQL,
     )
     .unwrap();
     url

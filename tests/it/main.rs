@@ -18,6 +18,7 @@ mod keeping;
 mod lifecycle;
 mod locks;
 mod multi;
+mod mysql;
 mod originals;
 mod outage;
 mod postgres;

@@ -7,6 +7,21 @@ pub type C = diesel::PgConnection;
 /// The schema of a table without one.
 const SCHEMA: &str = "public";
 
+/// A change of rows that nobody can tell: nothing can follow it, and who asks twice may get other rows.
+const UNKNOWN_ROWS: &str = "UPDATE users SET name = 'x' WHERE random() < 2;";
+
+/// What is known to change when a part of the key of (1, a) does.
+const OLD_KEY: &[&str] = &["memberships:1,a"];
+
+/// What a migration is known to change that changes all of the users, and then the schema.
+const MIGRATED: [&str; 3] = ["users:*"; 3];
+
+/// A name that is quoted.
+const QUOTED: &str = "\"S\"";
+
+/// Other words for the beginning and the end of a transaction.
+const LONG_FORMS: (&str, &str) = ("BEGIN TRANSACTION", "END TRANSACTION");
+
 /// From now on a connection does not wait for the locks of others, and then it does again.
 const IMPATIENT: &str = "SET lock_timeout = '1ms'";
 const PATIENT: &str = "RESET lock_timeout";

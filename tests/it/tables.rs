@@ -87,12 +87,12 @@ struct Day;
 struct Moment;
 
 pub const LABELS: &str =
-    "CREATE TABLE labels (name TEXT PRIMARY KEY, hits INTEGER NOT NULL DEFAULT 0)";
+    "CREATE TABLE labels (name VARCHAR(191) PRIMARY KEY, hits INTEGER NOT NULL DEFAULT 0)";
 
 /// Posts and notes of the users 1, 2 and 3, with the same keys.
 pub const CHILDREN: &str = "
-    CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE);
-    CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL DEFAULT '', user_id INTEGER REFERENCES users ON DELETE SET NULL);
+    CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE);
+    CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL DEFAULT '', user_id INTEGER REFERENCES users (id) ON DELETE SET NULL);
     INSERT INTO users (id, email, name) VALUES (1, 'a@b.c', 'Ann'), (2, 'b@b.c', 'Bob'), (3, 'c@b.c', 'Cid');
     INSERT INTO posts VALUES (1, 1), (2, 2), (3, 3);
     INSERT INTO notes VALUES (1, '', 1), (2, '', 2), (3, '', 3)";

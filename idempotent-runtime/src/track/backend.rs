@@ -1,17 +1,26 @@
 //! What differs between Diesel's connections, by a sealed trait.
 
 use diesel::backend::Backend;
-use diesel::connection::{AnsiTransactionManager, Connection, LoadConnection, SimpleConnection};
+use diesel::connection::{
+    AnsiTransactionManager, Connection, DefaultLoadingMode, LoadConnection, SimpleConnection,
+};
 use diesel::expression::QueryMetadata;
 use diesel::migration::MigrationConnection;
 use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{Error, QueryResult};
-use diesel::row::Row;
+use diesel::row::{Field, Row};
 
 use super::catalog::Catalog;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use super::fragment::WithBindsOf;
 use super::statement::Dialect;
+use super::statement::reading::Read;
 
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod owned;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -75,10 +84,10 @@ pub(crate) mod sealed {
             T: Query + QueryFragment<Self::Backend> + QueryId,
             Self::Backend: QueryMetadata<T::SqlType>;
 
-        /// The value of a key column, encoded canonically: equal keys and only those give equal text, whatever the
-        /// session's settings are.
+        /// Writes the value of a key column, encoded canonically: equal keys and only those give equal text, whatever
+        /// the session's settings are.
         #[doc(hidden)]
-        fn key_text(row: &Self::OwnedRow, column: usize) -> String;
+        fn write_part(value: <Self::Backend as Backend>::RawValue<'_>, key: &mut String);
 
         /// Asks the database what it knows about its tables.
         #[doc(hidden)]
@@ -88,16 +97,32 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn read_catalog_safely(&mut self, moment: Moment) -> QueryResult<Catalog>;
 
-        /// Runs a query and shows its rows one by one; how many they were.
+        /// Runs a query of ours with the binds of a statement, and shows the keys that it finds; how many rows they were.
         #[doc(hidden)]
-        fn each_owned<T>(
+        fn ask<T>(
             &mut self,
-            query: T,
-            see: impl FnMut(&Self::OwnedRow),
+            statement: &T,
+            read: &Read,
+            see: impl FnMut(&str),
         ) -> QueryResult<usize>
         where
-            T: Query + QueryFragment<Self::Backend> + QueryId,
-            Self::Backend: QueryMetadata<T::SqlType>;
+            T: QueryFragment<Self::Backend> + QueryId;
+
+        /// Runs queries of ours before a statement such that their failure does not come in its way; nothing if they
+        /// have failed.
+        ///
+        /// # Errors
+        ///
+        /// If the statement must not be run any more.
+        #[doc(hidden)]
+        fn before_statement<R>(
+            &mut self,
+            ask: impl FnOnce(&mut Self) -> QueryResult<R>,
+        ) -> QueryResult<Option<R>>;
+
+        /// Whether a transaction is open that can go on.
+        #[doc(hidden)]
+        fn in_transaction(&mut self) -> bool;
 
         /// Sets the mark that proves that the transaction is still the one that was opened.
         #[doc(hidden)]
@@ -112,9 +137,13 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn before_stamp(&mut self, deferred: bool) -> QueryResult<()>;
 
-        /// Sends the COMMIT such that it fails if the transaction has failed before.
+        /// Sends the COMMIT such that it fails if the transaction has failed before. `guarded`: the mark is set.
         #[doc(hidden)]
-        fn commit(&mut self, sql: &str) -> QueryResult<()>;
+        fn commit(&mut self, sql: &str, guarded: bool) -> QueryResult<()>;
+
+        /// Whether statements other than COMMIT end a transaction, and a SAVEPOINT outside one opens none.
+        #[doc(hidden)]
+        const COMMITS_IMPLICITLY: bool;
 
         /// Whether a COMMIT that failed with this error has surely not happened.
         #[doc(hidden)]
@@ -148,6 +177,65 @@ pub(crate) mod sealed {
         /// How many connections to this URL make sense, if not the pool's default.
         #[doc(hidden)]
         fn pool_size(url: &str) -> Option<u32>;
+    }
+}
+
+/// Runs a query and shows the key in the last columns of each row; how many rows there were. A row is only looked at, for
+/// to copy its values costs more than all else.
+pub(super) fn each_key<C, T>(
+    connection: &mut C,
+    query: T,
+    columns: usize,
+    mut see: impl FnMut(&str),
+) -> QueryResult<usize>
+where
+    C: Trackable,
+    T: Query + QueryFragment<C::Backend> + QueryId,
+    C::Backend: QueryMetadata<T::SqlType>,
+{
+    let mut key = String::new();
+    let mut count = 0;
+    for row in LoadConnection::<DefaultLoadingMode>::load(connection, query)? {
+        write_key::<C>(&row?, columns, &mut key);
+        see(&key);
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Runs a query of ours with all binds of a statement. (One that it does not use does no harm where its type is given.)
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn ask_with_all_binds<C, T>(
+    connection: &mut C,
+    statement: &T,
+    read: &Read,
+    see: impl FnMut(&str),
+) -> QueryResult<usize>
+where
+    C: Trackable<Backend: QueryMetadata<diesel::sql_types::Untyped>>,
+    T: QueryFragment<C::Backend> + QueryId,
+{
+    let sql = &read.sql;
+    each_key(connection, WithBindsOf { statement, sql }, read.keys, see)
+}
+
+/// Writes the key in the last columns of a row, in place of what was there.
+pub(super) fn write_key<'a, C: Trackable>(
+    row: &impl Row<'a, C::Backend>,
+    columns: usize,
+    key: &mut String,
+) {
+    key.clear();
+    let count = row.field_count();
+    let first = count.saturating_sub(columns);
+    for column in first..count {
+        if column > first {
+            key.push(',');
+        }
+        match row.get(column).as_ref().and_then(Field::value) {
+            Some(value) => C::write_part(value, key),
+            None => key.push_str(NULL),
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! What the database knows of its tables: which rows change beside those that a statement names,
 //! and where RETURNING tells the truth.
 
+mod chains;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod reading;
 mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -11,7 +15,10 @@ mod walk;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::rules::Rule;
 use super::statement::change::{Cascade, Change, Columns};
+pub(crate) use chains::{Chain, Hop};
+pub(crate) use reading::Reading;
 use source::Source;
 
 /// A folded, unqualified name. Relations of one name in several schemas are one here: each of
@@ -19,7 +26,7 @@ use source::Source;
 pub(crate) type Name = Arc<str>;
 
 /// The schema, as of when it was loaded.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Catalog {
     relations: HashMap<Name, Relation>,
     functions: HashMap<Name, Source>,
@@ -27,6 +34,26 @@ pub(crate) struct Catalog {
     folds: bool,
     /// Constraint triggers exist that may run as late as COMMIT.
     pub(crate) deferred: bool,
+    /// Statements can tell of their rows.
+    pub(crate) returning: bool,
+    /// What foreign keys change fires no triggers.
+    quiet_keys: bool,
+    /// Two statements of a transaction, one after the other, find the same rows in other tables, too (where it matters).
+    pub(crate) unrepeatable: bool,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            relations: HashMap::new(),
+            functions: HashMap::new(),
+            folds: false,
+            deferred: false,
+            returning: true,
+            quiet_keys: false,
+            unrepeatable: false,
+        }
+    }
 }
 
 /// Tables whose rows may change, beside the rows that the statement itself tells of.
@@ -40,11 +67,19 @@ pub(crate) struct Touched {
 #[derive(Debug, Default)]
 struct Relation {
     /// Readable columns as the database spells them; nothing while none of this name was seen.
-    columns: Option<HashSet<String>>,
+    columns: Option<HashMap<String, Reading>>,
+    /// How SQL names it, if there is one of this name only.
+    place: Place,
     /// RETURNING may fail, or does not tell every row that is changed.
     opaque: bool,
     /// A conflict may delete other rows, or keep those changed before an error.
     replaces: bool,
+    /// The role may not lock its rows.
+    unlockable: bool,
+    /// Its unique indexes, where a conflict with one may replace rows; nothing if one of them is not made of columns.
+    unique: Option<Vec<Vec<String>>>,
+    /// What columns get that an INSERT does not give: those that are here, by folded names.
+    fills: HashMap<String, Fill>,
     triggers: Vec<Trigger>,
     /// What rules and, for inserts, default values do.
     rules: Source,
@@ -58,6 +93,25 @@ struct Relation {
     views: BTreeSet<Name>,
     /// Foreign keys that refer to this table.
     references: Vec<Reference>,
+}
+
+/// What a column gets that is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    Null,
+    /// A value that no row has yet.
+    Serial,
+}
+
+/// Where a relation is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Unseen,
+    /// Its name in SQL, with its schema, quoted.
+    One(String),
+    /// Several schemas have one of this name.
+    Several,
 }
 
 #[derive(Debug)]
@@ -83,6 +137,8 @@ struct Reference {
     /// The columns referred to, and the columns of the child that refer.
     columns: BTreeSet<String>,
     child_columns: BTreeSet<String>,
+    /// Each column of the child with the one that it refers to, as the database spells them.
+    pairs: Vec<(String, String)>,
     on_delete: Action,
     on_update: Action,
 }
@@ -101,9 +157,10 @@ impl Catalog {
         self.relation(table).is_some()
     }
 
-    /// The tables that a change of `table` may touch beside the rows that it tells of.
-    pub(crate) fn touched(&self, table: &str, change: &Change) -> Touched {
-        walk::from(self, table, change)
+    /// The tables that a change of `table` may touch beside the rows that it tells of. `chained`: what foreign keys
+    /// change is asked for row by row, and so not among them.
+    pub(crate) fn touched(&self, table: &str, change: &Change, chained: bool) -> Touched {
+        walk::from(self, table, change, chained)
     }
 
     /// The tables that a call of these functions may touch.
@@ -116,11 +173,68 @@ impl Catalog {
         let Some(relation) = self.relation(table) else {
             return false;
         };
-        let readable = |column: &&str| relation.reads(column, self.folds);
         !relation.opaque
             && !relation.replaces
-            && key.iter().all(readable)
+            && self.key(table, key).is_some()
             && self.family(table).all(|member| member.keeps(change, key))
+    }
+
+    /// How the columns of a key are read, if all of them can be.
+    pub(crate) fn key(&self, table: &str, key: &[&str]) -> Option<Vec<Reading>> {
+        let relation = self.relation(table)?;
+        key.iter()
+            .map(|column| relation.reading(column, self.folds))
+            .collect()
+    }
+
+    /// How SQL names a table, if there is one of this name only.
+    pub(crate) fn place(&self, table: &str) -> Option<&str> {
+        match &self.relation(table)?.place {
+            Place::One(sql) => Some(sql),
+            _ => None,
+        }
+    }
+
+    /// The unique indexes of a table, as far as a statement could be in conflict with them.
+    pub(crate) fn unique(&self, table: &str) -> Option<&[Vec<String>]> {
+        self.relation(table)?.unique.as_deref()
+    }
+
+    /// What a column gets that an INSERT does not give, if that cannot be in conflict with another row.
+    pub(crate) fn fill(&self, table: &str, column: &str) -> Option<Fill> {
+        self.relation(table)?.fills.get(column).copied()
+    }
+
+    /// Whether a trigger may give a new row other values in these columns.
+    pub(crate) fn rewrites(&self, table: &str, columns: &[&str]) -> bool {
+        self.relation(table).is_none_or(|relation| {
+            let mut triggers = relation.triggers.iter();
+            triggers.any(|trigger| trigger.on.insert && trigger.rekeys.may(columns))
+        })
+    }
+
+    /// Whether a change sets columns that others may refer to: those of a unique index, or, for all that is known, any.
+    pub(crate) fn refers(&self, table: &str, change: &Change) -> bool {
+        self.relation(table).is_none_or(|relation| {
+            let referred = relation
+                .references
+                .iter()
+                .flat_map(|reference| &reference.columns);
+            change.update.any(referred)
+        })
+    }
+
+    /// Whether the rows of a table alone can be asked for and locked.
+    pub(crate) fn lockable(&self, table: &str) -> bool {
+        self.relation(table)
+            .is_some_and(|relation| !relation.unlockable)
+    }
+
+    /// Whether any function of this database is among these.
+    pub(crate) fn has_function<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> bool {
+        names
+            .into_iter()
+            .any(|name| self.functions.contains_key(name.as_str()))
     }
 
     fn relation(&self, table: &str) -> Option<&Relation> {
@@ -141,22 +255,28 @@ impl Catalog {
 
     /// Children, and theirs.
     fn heirs(&self, table: &str) -> BTreeSet<Name> {
-        self.reach(table, |relation| &relation.children)
+        self.reach(table, Rule::Inheritance, |relation| &relation.children)
     }
 
     /// Parents, and theirs.
     fn ancestors(&self, table: &str) -> BTreeSet<Name> {
-        self.reach(table, |relation| &relation.parents)
+        self.reach(table, Rule::Inheritance, |relation| &relation.parents)
     }
 
     /// Views over a table, and views over these.
     fn views(&self, table: &str) -> BTreeSet<Name> {
-        self.reach(table, |relation| &relation.views)
+        self.reach(table, Rule::Views, |relation| &relation.views)
     }
 
-    fn reach(&self, table: &str, next: impl Fn(&Relation) -> &BTreeSet<Name>) -> BTreeSet<Name> {
+    fn reach(
+        &self,
+        table: &str,
+        rule: Rule,
+        next: impl Fn(&Relation) -> &BTreeSet<Name>,
+    ) -> BTreeSet<Name> {
         let mut found = BTreeSet::new();
-        let mut open: Vec<&Relation> = self.relations.get(table).into_iter().collect();
+        let start = self.relations.get(table).filter(|_| rule.applies());
+        let mut open: Vec<&Relation> = start.into_iter().collect();
         while let Some(relation) = open.pop() {
             for name in next(relation) {
                 if found.insert(name.clone()) {
@@ -184,24 +304,44 @@ impl Catalog {
 
 impl Relation {
     /// Adds one relation of this name.
-    fn merge(&mut self, columns: HashSet<String>, opaque: bool) {
+    fn merge(&mut self, columns: HashMap<String, Reading>, opaque: bool, sql: String) {
         self.opaque |= opaque;
+        self.place = match self.place {
+            Place::Unseen => Place::One(sql),
+            _ => Place::Several,
+        };
         self.columns = Some(match self.columns.take() {
             None => columns,
-            Some(known) => known.intersection(&columns).cloned().collect(),
+            Some(mut known) => {
+                known.retain(|name, reading| columns.get(name) == Some(reading));
+                known
+            }
         });
     }
 
-    fn reads(&self, column: &str, folds: bool) -> bool {
-        let same = |known: &String| match folds {
-            true => super::fold(known) == super::fold(column),
-            false => known == column,
+    fn reading(&self, column: &str, folds: bool) -> Option<Reading> {
+        let columns = self.columns.as_ref()?;
+        let reading = match folds {
+            true => columns
+                .iter()
+                .find(|(known, _)| super::fold(known) == super::fold(column))
+                .map(|(_, reading)| reading),
+            false => columns.get(column),
         };
-        self.columns.iter().flatten().any(same)
+        let reading = reading
+            .filter(|reading| **reading != Reading::Never)
+            .copied();
+        reading.map(|reading| match Rule::Spellings.applies() {
+            true => reading,
+            false => Reading::Plain,
+        })
     }
 
     /// Whether rows keep the key that the statement gave them.
     fn keeps(&self, change: &Change, key: &[&str]) -> bool {
+        if !Rule::Rekeying.applies() {
+            return !self.opaque;
+        }
         !(self.opaque || change.update.is_some() && self.may_set(key))
     }
 
@@ -222,6 +362,9 @@ impl Relation {
 
     /// What a foreign key makes of a change.
     fn passed_on(&self, reference: &Reference, change: &Change) -> Option<Change> {
+        if !Rule::ForeignKeys.applies() {
+            return None;
+        }
         let columns: Vec<_> = reference.columns.iter().map(String::as_str).collect();
         match change.update.is_some() && self.may_set(&columns) {
             true => reference.effect(&change.widened()),
@@ -268,8 +411,14 @@ impl Catalog {
     pub(crate) fn plain(tables: &[(&str, &[&str])]) -> Self {
         let mut catalog = Self::default();
         for (table, columns) in tables {
-            let columns = columns.iter().map(|&column| column.to_owned()).collect();
-            catalog.entry(&Name::from(*table)).merge(columns, false);
+            let columns = columns
+                .iter()
+                .map(|&column| (column.to_owned(), Reading::Plain))
+                .collect();
+            let name = Name::from(*table);
+            catalog
+                .entry(&name)
+                .merge(columns, false, (*table).to_owned());
         }
         catalog
     }

@@ -3,8 +3,11 @@
 //! The log follows the statements: a savepoint opens a level, `RELEASE` merges it into the one below, `ROLLBACK TO`
 //! drops what came after it. What is left when the outermost transaction commits is what really changed.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+
+use super::rules::Rule;
 
 /// More rows of one table in one transaction count as the whole table.
 const MOST_ROWS: usize = 4_096;
@@ -23,6 +26,17 @@ pub(crate) enum Table {
     Rows(HashSet<String>),
     /// Rows unknown.
     Whole,
+}
+
+impl Table {
+    fn add(&mut self, keys: impl IntoIterator<Item = String>) {
+        if let Self::Rows(rows) = self {
+            rows.extend(keys);
+            if rows.len() > MOST_ROWS {
+                *self = Self::Whole;
+            }
+        }
+    }
 }
 
 impl Changes {
@@ -45,14 +59,11 @@ impl Changes {
     }
 
     pub(crate) fn row(&mut self, table: &Arc<str>, key: String) {
-        let entry = self
-            .tables
-            .entry(Arc::clone(table))
-            .or_insert_with(|| Table::Rows(HashSet::new()));
-        if let Table::Rows(rows) = entry {
-            rows.insert(key);
-            if rows.len() > MOST_ROWS {
-                *entry = Table::Whole;
+        match self.tables.get_mut(table) {
+            Some(changed) => changed.add([key]),
+            None => {
+                let rows = HashSet::from([key]);
+                self.tables.insert(Arc::clone(table), Table::Rows(rows));
             }
         }
     }
@@ -70,7 +81,12 @@ impl Changes {
         for (table, changed) in other.tables {
             match changed {
                 Table::Whole => self.whole(&table),
-                Table::Rows(rows) => rows.into_iter().for_each(|key| self.row(&table, key)),
+                Table::Rows(rows) => match self.tables.entry(table) {
+                    Entry::Vacant(place) => {
+                        place.insert(Table::Rows(rows));
+                    }
+                    Entry::Occupied(place) => place.into_mut().add(rows),
+                },
             }
         }
     }
@@ -136,6 +152,9 @@ impl ChangeLog {
             return;
         };
         let released = self.levels.split_off(index);
+        if !Rule::Savepoints.applies() {
+            return;
+        }
         if let Some(below) = self.levels.last_mut() {
             released
                 .into_iter()

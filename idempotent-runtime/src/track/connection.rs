@@ -20,23 +20,23 @@ use diesel::row::Row;
 use diesel::sql_types::TypeMetadata;
 
 use super::backend::Trackable;
-use super::changes::{ChangeLog, Changes};
-use super::fragment::{Telling, TellingMore};
+use super::changes::ChangeLog;
 use super::plans::{Database, Plans, Step, known};
 use super::row::{TrackedCursor, TrackedRow};
 use super::stamper::Stamper;
-use super::statement::plan::{Plan, Rows};
+use super::statement::plan::Plan;
 use crate::execution::Scope;
 use crate::hold::Hold;
 
 mod batch;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod transaction;
 
-use transaction::depth;
+use transaction::{depth, warn_unattached};
 
 /// A Diesel connection that tells its application which rows its transactions change.
 ///
@@ -84,6 +84,8 @@ pub struct TrackedConnection<C> {
     own_role: bool,
     /// The open transaction has changed the schema.
     own_schema: bool,
+    /// A transaction of it may see what others have committed meanwhile, although the server's default says otherwise.
+    unrepeatable: bool,
     /// A row that was read has failed to come.
     failed: Arc<AtomicBool>,
 }
@@ -111,6 +113,7 @@ impl<C> TrackedConnection<C> {
             doomed: false,
             own_role: false,
             own_schema: false,
+            unrepeatable: false,
             failed: Arc::default(),
         }
     }
@@ -134,70 +137,55 @@ impl<C> TrackedConnection<C> {
     }
 }
 
+/// For the bench, and for the test that planning allocates nothing.
 impl<C: Trackable> TrackedConnection<C> {
-    fn step<T>(&mut self, source: &T) -> Step
+    /// Plans a statement as `execute` and `load` do, and says whether it goes to the connection inside untouched.
+    #[doc(hidden)]
+    pub fn plan_only<T>(&mut self, source: &T) -> bool
+    where
+        T: QueryFragment<C::Backend> + QueryId,
+    {
+        matches!(self.step(source), (Step::Pass, _))
+    }
+}
+
+impl<C: Trackable> TrackedConnection<C> {
+    /// The step for a statement, and its text if that was built.
+    fn step<T>(&mut self, source: &T) -> (Step, Option<String>)
     where
         T: QueryFragment<C::Backend> + QueryId,
     {
         self.plan(T::query_id(), || sql_of::<C::Backend, T>(source))
     }
 
-    fn plan(&mut self, id: Option<TypeId>, sql: impl FnOnce() -> QueryResult<String>) -> Step {
+    fn plan(
+        &mut self,
+        id: Option<TypeId>,
+        sql: impl FnOnce() -> QueryResult<String>,
+    ) -> (Step, Option<String>) {
         let database = self.private.as_ref().unwrap_or(&self.shared);
         let moment = self.moment();
         self.plans.step(id, sql, database, &mut self.inner, moment)
     }
 
-    fn load_changed<T>(&mut self, plan: &Plan, source: T) -> QueryResult<(Vec<C::OwnedRow>, usize)>
+    fn load_changed<T>(
+        &mut self,
+        plan: &Plan,
+        source: T,
+        text: Option<&str>,
+    ) -> QueryResult<(Vec<C::OwnedRow>, usize)>
     where
         T: Query + QueryFragment<C::Backend> + QueryId,
         C::Backend: QueryMetadata<T::SqlType>,
     {
+        if self.stamper.is_none() {
+            warn_unattached();
+            return Ok((self.watched(|inner| inner.load_owned(source))?, 0));
+        }
         self.change(&known(plan), |inner, changes| {
-            let Some(rows) = &plan.rows else {
-                return Ok((inner.load_owned(source)?, 0));
-            };
-            let loaded = inner.load_owned(TellingMore {
-                statement: source,
-                suffix: &rows.suffix,
-            })?;
-            loaded
-                .iter()
-                .for_each(|row| note_row::<C>(rows, row, changes));
-            Ok((loaded, rows.keys))
+            rows::load(inner, plan, &source, text, changes)
         })
     }
-}
-
-fn note_row<C: Trackable>(rows: &Rows, row: &C::OwnedRow, changes: &mut Changes) {
-    if changes.is_whole(&rows.table) {
-        return;
-    }
-    let first = Row::<C::Backend>::field_count(row).saturating_sub(rows.keys);
-    let keys: Vec<_> = (first..first + rows.keys)
-        .map(|column| C::key_text(row, column))
-        .collect();
-    changes.row(&rows.table, keys.join(","));
-}
-
-fn execute_changed<C, T>(
-    inner: &mut C,
-    plan: &Plan,
-    source: &T,
-    changes: &mut Changes,
-) -> QueryResult<usize>
-where
-    C: Trackable,
-    T: QueryFragment<C::Backend> + QueryId,
-{
-    let Some(rows) = &plan.rows else {
-        return inner.execute_returning_count(source);
-    };
-    let telling = Telling {
-        statement: source,
-        suffix: &rows.suffix,
-    };
-    inner.each_owned(telling, |row| note_row::<C>(rows, row, changes))
 }
 
 fn sql_of<DB, T>(source: &T) -> QueryResult<String>
@@ -224,16 +212,26 @@ impl<C: Trackable> Connection for TrackedConnection<C> {
     where
         T: QueryFragment<Self::Backend> + QueryId,
     {
-        match self.step(source) {
+        let (step, text) = self.step(source);
+        match step {
             Step::Pass => self.watched(|inner| inner.execute_returning_count(source)),
-            Step::Change(plan) => self.change(&known(&plan), |inner, changes| {
-                execute_changed(inner, &plan, source, changes)
-            }),
+            Step::Change(plan) if self.stamper.is_some() => self
+                .change(&known(&plan), |inner, changes| {
+                    rows::execute(inner, &plan, source, text.as_deref(), changes)
+                }),
+            Step::Change(_) => {
+                warn_unattached();
+                self.watched(|inner| inner.execute_returning_count(source))
+            }
             Step::Opaque => self.unwrapped(|inner| inner.execute_returning_count(source)),
+            Step::Commits(plan) => {
+                self.commits(&known(&plan), |inner| inner.execute_returning_count(source))
+            }
             Step::Schema { changes } => {
                 self.schema(changes, |inner| inner.execute_returning_count(source))
             }
             Step::Role => self.role(|inner| inner.execute_returning_count(source)),
+            Step::Isolation => self.isolation(|inner| inner.execute_returning_count(source)),
             Step::Control(control) => {
                 let sql = sql_of::<C::Backend, T>(source)?;
                 self.control(&control, &sql, |inner| {
@@ -284,7 +282,8 @@ where
         T: Query + QueryFragment<Self::Backend> + QueryId + 'query,
         Self::Backend: QueryMetadata<T::SqlType>,
     {
-        let (rows, hidden) = match self.step(&source) {
+        let (step, text) = self.step(&source);
+        let (rows, hidden) = match step {
             Step::Pass => {
                 self.refuse_if_doomed()?;
                 let failed = Arc::clone(&self.failed);
@@ -295,12 +294,17 @@ where
                     failed: Arc::clone(&self.failed),
                 });
             }
-            Step::Change(plan) => self.load_changed(&plan, source)?,
+            Step::Change(plan) => self.load_changed(&plan, source, text.as_deref())?,
             Step::Opaque => (self.unwrapped(|inner| inner.load_owned(source))?, 0),
+            Step::Commits(plan) => {
+                let changes = known(&plan);
+                (self.commits(&changes, |inner| inner.load_owned(source))?, 0)
+            }
             Step::Schema { changes } => {
                 (self.schema(changes, |inner| inner.load_owned(source))?, 0)
             }
             Step::Role => (self.role(|inner| inner.load_owned(source))?, 0),
+            Step::Isolation => (self.isolation(|inner| inner.load_owned(source))?, 0),
             Step::Control(control) => {
                 let sql = sql_of::<C::Backend, T>(&source)?;
                 self.control(&control, &sql, |inner| inner.load_owned(source).map(|_| ()))?;

@@ -14,6 +14,7 @@ use super::Registry;
 use super::backend::{Moment, Trackable};
 use super::catalog::Catalog;
 use super::changes::Changes;
+use super::rules::Rule;
 use super::statement::Dialect;
 use super::statement::analyse::analyse;
 use super::statement::keywords::{Class, Control, classify, without_comments};
@@ -38,6 +39,10 @@ pub(super) enum Step {
     Change(Arc<Plan>),
     /// It may change tracked rows and commit by itself: it cannot be put into a transaction.
     Opaque,
+    /// It commits by itself (MySQL family), and may change tracked rows.
+    Commits(Arc<Plan>),
+    /// It lets others' commits come between the statements of a transaction.
+    Isolation,
     /// It moves the transaction.
     Control(Control),
     /// It voids what the catalog said, for all connections, and may change rows.
@@ -47,6 +52,13 @@ pub(super) enum Step {
     },
     /// It voids what the catalog said, for this connection.
     Role,
+}
+
+impl Step {
+    /// Whether it is nothing that those around it must know of.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, Self::Pass | Self::Change(_))
+    }
 }
 
 /// Counts the changes of any schema by this process. What was read or planned under another number is void.
@@ -62,7 +74,10 @@ const UNREADABLE: Duration = Duration::from_secs(60);
 
 /// What all connections to one database know together.
 #[derive(Debug, Default)]
-pub(crate) struct Database(Mutex<Known>);
+pub(crate) struct Database {
+    known: Mutex<Known>,
+    unrepeatable: bool,
+}
 
 #[derive(Debug, Default)]
 enum Known {
@@ -75,13 +90,22 @@ enum Known {
 }
 
 impl Database {
+    /// Nothing yet. `unrepeatable`: whatever the server's default says, others' commits come between the statements of
+    /// a transaction.
+    pub(super) fn new(unrepeatable: bool) -> Self {
+        Self {
+            unrepeatable,
+            ..Self::default()
+        }
+    }
+
     /// Asks the database, once. `None` if it does not answer, as in a failed transaction.
     pub(super) fn catalog<C: Trackable>(
         &self,
         connection: &mut C,
         moment: Moment,
     ) -> Option<Arc<Catalog>> {
-        let mut known = lock(&self.0);
+        let mut known = lock(&self.known);
         // Before it is read: what changes meanwhile makes it void.
         let generation = SCHEMA.load(Ordering::Acquire);
         match &*known {
@@ -90,7 +114,8 @@ impl Database {
             _ => {}
         }
         match connection.read_catalog_safely(moment) {
-            Ok(catalog) => {
+            Ok(mut catalog) => {
+                catalog.unrepeatable |= self.unrepeatable;
                 let catalog = Arc::new(catalog);
                 *known = Known::Catalog(generation, Arc::clone(&catalog));
                 Some(catalog)
@@ -109,7 +134,7 @@ impl Database {
     /// Whether constraint triggers may be waiting for the COMMIT, as far as is known without asking.
     pub(super) fn may_defer(&self) -> bool {
         let generation = SCHEMA.load(Ordering::Acquire);
-        match &*lock(&self.0) {
+        match &*lock(&self.known) {
             Known::Catalog(of, catalog) if *of == generation => catalog.deferred,
             _ => true,
         }
@@ -135,7 +160,8 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    /// The step for a statement. `sql` builds its text, which a statement with a static id needs only once.
+    /// The step for a statement, and its text if that was needed: `sql` builds it, for a statement with a static id
+    /// only once.
     pub(super) fn step<C: Trackable>(
         &mut self,
         id: Option<TypeId>,
@@ -143,21 +169,23 @@ impl Plans {
         database: &Database,
         connection: &mut C,
         moment: Moment,
-    ) -> Step {
+    ) -> (Step, Option<String>) {
         self.renew();
         if let Some(step) = id.and_then(|id| self.by_id.get(&id)) {
-            return step.clone();
+            return (step.clone(), None);
         }
         // A statement that cannot be built fails in the connection's own hands, with its own error.
-        let Ok(sql) = sql() else { return Step::Pass };
+        let Ok(sql) = sql() else {
+            return (Step::Pass, None);
+        };
         if let Some(step) = self.by_text.get(&sql) {
-            return step.clone();
+            return (step.clone(), Some(sql));
         }
         let (step, certain) = make::<C>(&sql, database, connection, moment);
         if certain {
-            self.remember(id, sql, step.clone());
+            self.remember(id, &sql, step.clone());
         }
-        step
+        (step, Some(sql))
     }
 
     fn renew(&mut self) {
@@ -170,7 +198,7 @@ impl Plans {
         }
     }
 
-    fn remember(&mut self, id: Option<TypeId>, sql: String, step: Step) {
+    fn remember(&mut self, id: Option<TypeId>, sql: &str, step: Step) {
         if let Some(id) = id {
             self.by_id.insert(id, step);
             return;
@@ -181,7 +209,7 @@ impl Plans {
         if self.by_text.len() >= MOST_TEXTS {
             self.by_text.clear();
         }
-        self.by_text.insert(sql, step);
+        self.by_text.insert(sql.to_owned(), step);
     }
 }
 
@@ -196,29 +224,62 @@ fn make<C: Trackable>(
     // What follows looks at the first words, too.
     let sql = without_comments(sql, C::DIALECT);
     match class {
+        Class::Other if weakens(sql, C::DIALECT) => (Step::Isolation, true),
+        Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &COMMITTING) => {
+            (Step::Commits(Arc::new(nothing())), true)
+        }
         Class::Other if sets_a_role(sql, C::DIALECT) => (Step::Role, true),
         Class::Other => (Step::Pass, true),
         Class::Control(control) => (Step::Control(control), true),
         Class::Schema if is_of_the_session(sql) => (Step::Role, true),
         Class::Schema => {
-            let changes = moves_rows(sql) && may_name_a_table(sql, Registry::global());
+            let changes = Rule::Schema.applies()
+                && moves_rows(sql)
+                && may_name_a_table(sql, Registry::global());
             (Step::Schema { changes }, true)
         }
         Class::Role => (Step::Role, true),
         Class::Change if Registry::global().is_empty() => (Step::Pass, true),
-        Class::Change if begins_with(sql, &["CALL", "DO", "EXECUTE"]) => (Step::Opaque, true),
+        Class::Change if is_hidden(sql) => (Step::Opaque, true),
         Class::Change => match database.catalog(connection, moment) {
-            Some(catalog) => (change(sql, C::DIALECT, &catalog), true),
-            None => (Step::Change(Arc::new(EVERYTHING)), false),
+            Some(catalog) => (change::<C>(sql, &catalog), true),
+            None => (Step::Change(Arc::new(Plan::every())), false),
         },
     }
 }
 
-/// What a change is planned as while the catalog cannot be read.
-const EVERYTHING: Plan = Plan {
-    rows: None,
-    whole: Whole::Every,
-};
+/// Its text does not say what it runs.
+fn is_hidden(sql: &str) -> bool {
+    begins_with(sql, &["CALL", "DO", "EXECUTE"]) && Rule::Hidden.applies()
+}
+
+/// What commits in the MySQL family, beside changes of the schema and TRUNCATE.
+const COMMITTING: [&str; 11] = [
+    "ANALYZE",
+    "OPTIMIZE",
+    "REPAIR",
+    "CHECK",
+    "FLUSH",
+    "LOCK",
+    "CACHE",
+    "LOAD",
+    "INSTALL",
+    "UNINSTALL",
+    "SHUTDOWN",
+];
+
+fn nothing() -> Plan {
+    Plan {
+        whole: Whole::Tables(Box::default()),
+        ..Plan::every()
+    }
+}
+
+/// `SET TRANSACTION ISOLATION LEVEL READ COMMITTED` and its like, which no variable tells of afterwards.
+fn weakens(sql: &str, dialect: Dialect) -> bool {
+    let text = || sql.to_ascii_uppercase();
+    dialect == Dialect::Mysql && begins_with(sql, &["SET"]) && text().contains("ISOLATION")
+}
 
 /// `set_config('role', …)` is a SELECT. Another setting that is named outright is none of ours.
 fn sets_a_role(sql: &str, dialect: Dialect) -> bool {
@@ -266,18 +327,17 @@ fn begins_with(sql: &str, words: &[&str]) -> bool {
     words.iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
-fn change(sql: &str, dialect: Dialect, catalog: &Catalog) -> Step {
+fn change<C: Trackable>(sql: &str, catalog: &Catalog) -> Step {
     let registry = Registry::global();
-    let plan = plan(sql, dialect, registry, catalog);
-    if changes_nothing(&plan) {
-        warn_untracked(sql, dialect, registry);
+    let plan = plan(sql, C::DIALECT, registry, catalog);
+    if C::COMMITS_IMPLICITLY && begins_with(sql, &["TRUNCATE"]) {
+        return Step::Commits(Arc::new(plan));
+    }
+    if plan.is_nothing() {
+        warn_untracked(sql, C::DIALECT, registry);
         return Step::Pass;
     }
     Step::Change(Arc::new(plan))
-}
-
-fn changes_nothing(plan: &Plan) -> bool {
-    plan.rows.is_none() && matches!(&plan.whole, Whole::Tables(tables) if tables.is_empty())
 }
 
 /// Other tables have a tracked model, this one has none: likely forgotten, so it is said once.

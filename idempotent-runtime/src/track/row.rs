@@ -159,6 +159,14 @@ where
             }),
         }
     }
+
+    /// Callers reserve room by it.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::Direct { cursor, .. } => cursor.size_hint(),
+            Self::Changed { rows, .. } => rows.size_hint(),
+        }
+    }
 }
 
 impl<C, O> std::fmt::Debug for TrackedCursor<C, O> {

@@ -5,7 +5,11 @@ pub(crate) mod change;
 mod gaps;
 pub(crate) mod keywords;
 pub(crate) mod plan;
+pub(crate) mod reading;
+pub(crate) mod selection;
 pub(crate) mod split;
+pub(crate) mod text;
+pub(crate) mod values;
 
 use sqlparser::dialect::{Dialect as SqlDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};

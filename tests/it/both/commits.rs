@@ -10,7 +10,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::update;
 use idempotent_runtime::{Builder, Db, Error};
 
-use super::C;
+use super::{C, UNKNOWN_ROWS};
 use crate::app::{Gate, is_replay};
 use crate::bench::{Bench as AnyBench, Tracked, USERS, detail, is_stored};
 use crate::database::users;
@@ -25,7 +25,7 @@ fn rename(conn: &mut Tracked<C>, id: i32) -> QueryResult<usize> {
 
 /// A change of rows that nobody can tell.
 fn rename_all(conn: &mut Tracked<C>) -> QueryResult<()> {
-    conn.batch_execute("UPDATE users SET name = 'x'")
+    conn.batch_execute(UNKNOWN_ROWS)
 }
 
 /// A handler that commits so is replayed, until someone changes a row that it has not named.

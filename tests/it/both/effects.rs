@@ -32,10 +32,7 @@ fn ended(bench: &Bench, sql: &str) -> Vec<String> {
 fn h11_a_cascade_ends_the_replies_of_the_children() {
     let bench = bench("");
     let ended = ended(&bench, "DELETE FROM users WHERE id = 2");
-    let all = [
-        "users:2", "posts:*", "posts:*", "posts:*", "notes:*", "notes:*", "notes:*",
-    ];
-    assert_eq!(ended, all);
+    assert_eq!(ended, ["users:2", "posts:2", "notes:2"]);
 }
 
 #[test]
@@ -83,9 +80,7 @@ fn h11_a_trigger_that_does_not_run_ends_nothing() {
 fn h11_triggers_and_cascades_are_followed_through_tables() {
     let bench = bench(&updates_notes("AFTER DELETE ON posts"));
     let ended = ended(&bench, "DELETE FROM users WHERE id = 1");
-    let all = [
-        "users:1", "posts:*", "posts:*", "posts:*", "notes:*", "notes:*", "notes:*",
-    ];
+    let all = ["users:1", "posts:1", "notes:*", "notes:*", "notes:*"];
     assert_eq!(ended, all);
 }
 

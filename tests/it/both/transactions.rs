@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::{sql_query, update};
 
-use super::C;
+use super::{C, LONG_FORMS, MIGRATED, QUOTED};
 use crate::app::is_replay;
-use crate::bench::{ALL_USERS, Bench as AnyBench, Tracked, is_stored, sent};
+use crate::bench::{Bench as AnyBench, Tracked, is_stored, sent};
 use crate::database::users;
 
 type Bench = AnyBench<C>;
@@ -176,12 +176,12 @@ fn h14_savepoints_set_by_hand_are_followed() {
     let ended = bench.ended_users(|conn| {
         conn.batch_execute("BEGIN")?;
         rename(conn, 1)?;
-        sql_query("SAVEPOINT \"S\"").execute(conn)?;
+        sql_query(format!("SAVEPOINT {QUOTED}")).execute(conn)?;
         rename(conn, 2)?;
         conn.batch_execute("SAVEPOINT other")?;
         rename(conn, 3)?;
-        sql_query("ROLLBACK TO \"S\"").execute(conn)?;
-        conn.batch_execute("RELEASE SAVEPOINT \"S\"; COMMIT")
+        sql_query(format!("ROLLBACK TO {QUOTED}")).execute(conn)?;
+        conn.batch_execute(&format!("RELEASE SAVEPOINT {QUOTED}; COMMIT"))
     });
     assert_eq!(ended, ["users:1"]);
 }
@@ -204,7 +204,7 @@ fn a_transaction_may_be_moved_by_any_statement() {
     for (begin, end) in [
         ("BEGIN", "COMMIT"),
         ("begin;", "commit;"),
-        ("BEGIN TRANSACTION", "END TRANSACTION"),
+        LONG_FORMS,
         ("/* now */ BEGIN -- go", "COMMIT -- done"),
     ] {
         let ended = bench.ended_users(|conn| {
@@ -236,7 +236,7 @@ fn transaction_control_inside_one_batch_is_followed() {
         (format!("BEGIN; ROLLBACK; {change};"), true),
     ] {
         let ended = bench.ended_users(|conn| conn.batch_execute(&batch).unwrap());
-        assert_eq!(ended, if all { &ALL_USERS[..] } else { &[] }, "{batch}");
+        assert_eq!(ended, if all { &["users:1"][..] } else { &[] }, "{batch}");
     }
 }
 
@@ -265,7 +265,8 @@ fn h20_a_change_by_itself_is_in_a_transaction_and_nothing_else_is() {
     assert_eq!(read.len(), 3, "{read:?}");
     let change = sent(&mut *conn, |conn| rename(conn, 1).unwrap());
     assert!(change[0].starts_with("BEGIN"), "{change:?}");
-    assert!(change[1].starts_with("UPDATE"), "{change:?}");
+    let update = change.iter().filter(|sql| sql.starts_with("UPDATE"));
+    assert_eq!(update.count(), 1, "{change:?}");
     assert!(change.last().unwrap().ends_with("COMMIT"), "{change:?}");
 }
 
@@ -314,7 +315,7 @@ fn migrations_run_through_a_tracked_connection() {
     let up = migrations.clone();
     let ended =
         bench.ended_users(|conn| assert_eq!(conn.run_pending_migrations(up).unwrap().len(), 1));
-    assert_eq!(ended, ALL_USERS);
+    assert_eq!(ended[..3], MIGRATED, "{ended:?}");
     assert_eq!(
         bench
             .conn()

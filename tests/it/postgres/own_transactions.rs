@@ -11,7 +11,7 @@ use diesel::sql_query;
 use idempotent_runtime::Db;
 
 use super::C;
-use crate::bench::{ALL_USERS, Bench as AnyBench, Tracked, detail, is_stored, sent};
+use crate::bench::{Bench as AnyBench, Tracked, detail, is_stored, sent};
 use crate::database::{User, users};
 
 type Bench = AnyBench<C>;
@@ -343,7 +343,13 @@ fn a_batch_without_a_transaction_stays_one() {
             "UPDATE users SET name = 'x' WHERE id = 1; UPDATE users SET name = 'x' WHERE id = 2";
         conn.batch_execute(batch).unwrap();
     });
-    assert_eq!(ended, ALL_USERS);
+    assert_eq!(ended, ["users:1", "users:2"]);
+    assert_eq!(names(&bench), ["x", "x", "Cid"]);
+    let ended = bench.ended_users(|conn| {
+        let batch = "UPDATE users SET name = 'y' WHERE id = 1; INSERT INTO nowhere VALUES (1)";
+        assert!(conn.batch_execute(batch).is_err());
+    });
+    assert!(ended.is_empty(), "{ended:?}");
     assert_eq!(names(&bench), ["x", "x", "Cid"]);
 }
 

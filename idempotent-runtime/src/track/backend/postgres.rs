@@ -3,8 +3,8 @@
 //! It answers `COMMIT` in a failed transaction with a rollback and no error. `SELECT 1; COMMIT` in one batch fails
 //! there, at the same number of round trips.
 
+use std::fmt::Write;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use diesel::connection::{
     AnsiTransactionManager, DefaultLoadingMode, LoadConnection, SimpleConnection,
@@ -14,19 +14,21 @@ use diesel::expression::QueryMetadata;
 use diesel::pg::{Pg, PgConnection, PgValue};
 use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
-use diesel::row::{Field, PartialRow, Row, RowIndex, RowSealed};
 
 use super::super::catalog::Catalog;
 use super::super::statement::Dialect;
-use super::{Moment, NULL, escape, hex, sealed::Sealed};
+use super::super::statement::reading::Read;
+use super::owned::{OwnedRow, Typed};
+use super::{Moment, ask_with_all_binds, escape, hex, sealed::Sealed};
 
 #[allow(private_interfaces, reason = "sealed")]
 impl Sealed for PgConnection {
-    type OwnedRow = OwnedPgRow;
+    type OwnedRow = OwnedRow<Pg>;
 
     const DIALECT: Dialect = Dialect::Postgres;
     const CLOSES_ON_FAILED_COMMIT: bool = true;
     const KEEPS_BEFORE_ERROR: bool = false;
+    const COMMITS_IMPLICITLY: bool = false;
 
     fn load_owned<T>(&mut self, query: T) -> QueryResult<Vec<Self::OwnedRow>>
     where
@@ -35,15 +37,12 @@ impl Sealed for PgConnection {
     {
         let mut names = None;
         LoadConnection::<DefaultLoadingMode>::load(self, query)?
-            .map(|row| row.map(|row| OwnedPgRow::new(&row, &mut names)))
+            .map(|row| row.map(|row| OwnedRow::new(&row, &mut names)))
             .collect()
     }
 
-    fn key_text(row: &Self::OwnedRow, column: usize) -> String {
-        match row.values.get(column) {
-            Some(Some((bytes, oid))) => key_text(bytes, oid.get()),
-            _ => NULL.to_owned(),
-        }
+    fn write_part(value: PgValue<'_>, key: &mut String) {
+        write_part(value.as_bytes(), value.get_oid().get(), key);
     }
 
     fn read_catalog(&mut self) -> QueryResult<Catalog> {
@@ -63,22 +62,30 @@ impl Sealed for PgConnection {
         catalog
     }
 
-    fn each_owned<T>(
-        &mut self,
-        query: T,
-        mut see: impl FnMut(&Self::OwnedRow),
-    ) -> QueryResult<usize>
+    fn ask<T>(&mut self, statement: &T, read: &Read, see: impl FnMut(&str)) -> QueryResult<usize>
     where
-        T: Query + QueryFragment<Pg> + QueryId,
-        Pg: QueryMetadata<T::SqlType>,
+        T: QueryFragment<Pg> + QueryId,
     {
-        let mut names = None;
-        let mut count = 0;
-        for row in LoadConnection::<DefaultLoadingMode>::load(self, query)? {
-            see(&OwnedPgRow::new(&row?, &mut names));
-            count += 1;
-        }
-        Ok(count)
+        // A bind that is not used does no harm, since its type is given.
+        ask_with_all_binds(self, statement, read, see)
+    }
+
+    fn before_statement<R>(
+        &mut self,
+        ask: impl FnOnce(&mut Self) -> QueryResult<R>,
+    ) -> QueryResult<Option<R>> {
+        // A query that fails would doom the transaction.
+        self.batch_execute("SAVEPOINT idempotent_ask")?;
+        let asked = ask(self);
+        self.batch_execute(match &asked {
+            Ok(_) => "RELEASE idempotent_ask",
+            Err(_) => "ROLLBACK TO idempotent_ask; RELEASE idempotent_ask",
+        })?;
+        Ok(asked.ok())
+    }
+
+    fn in_transaction(&mut self) -> bool {
+        true
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {
@@ -97,7 +104,7 @@ impl Sealed for PgConnection {
         }
     }
 
-    fn commit(&mut self, sql: &str) -> QueryResult<()> {
+    fn commit(&mut self, sql: &str, _guarded: bool) -> QueryResult<()> {
         self.batch_execute(&format!("SELECT 1; {sql}"))
     }
 
@@ -128,16 +135,87 @@ impl Sealed for PgConnection {
     }
 }
 
-/// The binary representation, which no session setting changes; readable for the usual types of keys.
-fn key_text(bytes: &[u8], oid: u32) -> String {
-    match (oid, bytes.len()) {
-        (20 | 21 | 23, _) => integer(bytes).map_or_else(|| hex(bytes), |number| number.to_string()),
-        (2950, 16) => uuid(bytes),
-        (19 | 25 | 1042 | 1043, _) => {
-            std::str::from_utf8(bytes).map_or_else(|_| hex(bytes), escape)
-        }
-        _ => hex(bytes),
+/// The binary representation, which no session setting changes, but for what has several for equal values; readable for
+/// the usual types of keys. (What the catalog does not call plain comes as a hash.)
+fn write_part(bytes: &[u8], oid: u32, key: &mut String) {
+    if let (20 | 21 | 23, Some(number)) = (oid, integer(bytes)) {
+        let _ = write!(key, "{number}");
+        return;
     }
+    let text = || std::str::from_utf8(bytes).ok();
+    let part = match (oid, bytes.len()) {
+        (16, 1) => Some((bytes[0] != 0).to_string()),
+        (2950, 16) => Some(uuid(bytes)),
+        (19 | 25 | 1043, _) => text().map(escape),
+        // The spaces at the end of a `char(n)` do not count.
+        (1042, _) => text().map(|text| escape(text.trim_end_matches(' '))),
+        // Zero has two signs, and what is no number has many forms.
+        (700, 4) => bytes
+            .try_into()
+            .ok()
+            .map(f32::from_be_bytes)
+            .map(|number| float(number.into())),
+        (701, 8) => bytes.try_into().ok().map(f64::from_be_bytes).map(float),
+        (1186, 16) => interval(bytes),
+        (1700, _) => numeric(bytes),
+        _ => None,
+    };
+    key.push_str(&part.unwrap_or_else(|| hex(bytes)));
+}
+
+fn float(number: f64) -> String {
+    match number {
+        0.0 => hex(&0.0_f64.to_be_bytes()),
+        number if number.is_nan() => "nan".to_owned(),
+        number => hex(&number.to_be_bytes()),
+    }
+}
+
+/// Two intervals are equal if they are as long, a month having 30 days and a day 24 hours.
+fn interval(bytes: &[u8]) -> Option<String> {
+    let (micros, rest) = bytes.split_first_chunk()?;
+    let (days, months) = rest.split_first_chunk()?;
+    let days = i128::from(i32::from_be_bytes(*days))
+        + 30 * i128::from(i32::from_be_bytes(months.try_into().ok()?));
+    let length = i128::from(i64::from_be_bytes(*micros)) + days * 86_400_000_000;
+    Some(format!("{length}us"))
+}
+
+/// In decimal, without zeros at the ends: the scale does not count.
+fn numeric(bytes: &[u8]) -> Option<String> {
+    let mut words = bytes
+        .chunks_exact(2)
+        .map(|word| i16::from_be_bytes([word[0], word[1]]));
+    let (count, weight, sign) = (words.next()?, words.next()?, words.next()?);
+    words.next()?;
+    match sign.cast_unsigned() {
+        0x0000 | 0x4000 => {}
+        special => return Some(format!("numeric-{special:x}")),
+    }
+    let digits: Vec<_> = words.take(count.try_into().ok()?).collect();
+    let group = |place: i32| {
+        let at = usize::try_from(i32::from(weight) - place).ok();
+        at.and_then(|at| digits.get(at)).copied().unwrap_or(0)
+    };
+    let mut whole = String::new();
+    for place in (0..=i32::from(weight).max(0)).rev() {
+        let _ = write!(whole, "{:04}", group(place));
+    }
+    let mut part = String::new();
+    let last = i32::from(weight) - i32::from(count) + 1;
+    for place in (last..0).rev() {
+        let _ = write!(part, "{:04}", group(place));
+    }
+    let whole = whole.trim_start_matches('0');
+    let part = part.trim_end_matches('0');
+    let minus = if sign == 0x4000 && !digits.is_empty() {
+        "-"
+    } else {
+        ""
+    };
+    let point = if part.is_empty() { "" } else { "." };
+    let whole = if whole.is_empty() { "0" } else { whole };
+    Some(format!("{minus}{whole}{point}{part}"))
 }
 
 /// int2, int4 and int8.
@@ -158,100 +236,27 @@ fn uuid(bytes: &[u8]) -> String {
     text
 }
 
-/// A row that has let go of its result.
-#[derive(Debug)]
-pub struct OwnedPgRow {
-    names: Arc<[Option<String>]>,
-    values: Vec<Option<(Vec<u8>, NonZeroU32)>>,
-}
+impl Typed for Pg {
+    type Tag = NonZeroU32;
 
-impl OwnedPgRow {
-    fn new<'a>(row: &impl Row<'a, Pg>, names: &mut Option<Arc<[Option<String>]>>) -> Self {
-        let fields = || (0..row.field_count()).filter_map(|index| row.get(index));
-        let names = names.get_or_insert_with(|| {
-            fields()
-                .map(|field| field.field_name().map(str::to_owned))
-                .collect()
-        });
-        let values = fields()
-            .map(|field| {
-                field
-                    .value()
-                    .map(|value| (value.as_bytes().to_vec(), value.get_oid()))
-            })
-            .collect();
-        Self {
-            names: Arc::clone(names),
-            values,
-        }
-    }
-}
-
-/// A field of an [`OwnedPgRow`].
-#[derive(Debug)]
-pub struct OwnedPgField<'f> {
-    row: &'f OwnedPgRow,
-    index: usize,
-}
-
-impl<'f> Field<'f, Pg> for OwnedPgField<'f> {
-    fn field_name(&self) -> Option<&str> {
-        self.row.names.get(self.index)?.as_deref()
+    fn take(value: PgValue<'_>) -> (Vec<u8>, NonZeroU32) {
+        (value.as_bytes().to_vec(), value.get_oid())
     }
 
-    fn value(&self) -> Option<PgValue<'_>> {
-        let (bytes, oid) = self.row.values.get(self.index)?.as_ref()?;
-        Some(PgValue::new(bytes, oid))
-    }
-}
-
-impl RowSealed for OwnedPgRow {}
-
-impl RowIndex<usize> for OwnedPgRow {
-    fn idx(&self, index: usize) -> Option<usize> {
-        (index < self.values.len()).then_some(index)
-    }
-}
-
-impl RowIndex<&str> for OwnedPgRow {
-    fn idx(&self, name: &str) -> Option<usize> {
-        self.names
-            .iter()
-            .position(|column| column.as_deref() == Some(name))
-    }
-}
-
-impl<'a> Row<'a, Pg> for OwnedPgRow {
-    type Field<'f>
-        = OwnedPgField<'f>
-    where
-        'a: 'f,
-        Self: 'f;
-    type InnerPartialRow = Self;
-
-    fn field_count(&self) -> usize {
-        self.values.len()
-    }
-
-    fn get<'b, I>(&'b self, index: I) -> Option<Self::Field<'b>>
-    where
-        'a: 'b,
-        Self: RowIndex<I>,
-    {
-        Some(OwnedPgField {
-            row: self,
-            index: self.idx(index)?,
-        })
-    }
-
-    fn partial_row(&self, range: std::ops::Range<usize>) -> PartialRow<'_, Self> {
-        PartialRow::new(self, range)
+    fn give<'a>(bytes: &'a [u8], tag: &'a NonZeroU32) -> PgValue<'a> {
+        PgValue::new(bytes, tag)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn key_text(bytes: &[u8], oid: u32) -> String {
+        let mut key = String::new();
+        write_part(bytes, oid, &mut key);
+        key
+    }
 
     #[test]
     fn keys_read_like_their_values() {
@@ -264,5 +269,40 @@ mod tests {
             "8e03978e-40d5-43e8-bc93-6894a57f9324"
         );
         assert_eq!(key_text(&[1, 2], 17), "0x0102");
+        assert_eq!(key_text(&[1], 16), "true");
+    }
+
+    #[test]
+    fn equal_keys_read_alike_whatever_their_bytes_are() {
+        let numeric = |weight: i16, sign: u16, scale: i16, digits: &[i16]| {
+            let count = i16::try_from(digits.len()).unwrap_or_default();
+            let words = [count, weight, sign.cast_signed(), scale];
+            let words = words
+                .iter()
+                .chain(digits)
+                .flat_map(|word| word.to_be_bytes());
+            key_text(&words.collect::<Vec<_>>(), 1700)
+        };
+        assert_eq!(numeric(0, 0, 1, &[1, 5000]), "1.5");
+        assert_eq!(numeric(0, 0, 4, &[1, 5000]), "1.5");
+        assert_eq!(numeric(-1, 0x4000, 3, &[10]), "-0.001");
+        assert_eq!(numeric(1, 0, 0, &[1]), "10000");
+        assert_eq!(numeric(0, 0, 2, &[]), "0");
+        assert_eq!(numeric(0, 0xc000, 0, &[]), "numeric-c000");
+        assert_eq!(key_text(b"a  ", 1042), key_text(b"a", 1042));
+        assert_eq!(
+            key_text(&0.0_f64.to_be_bytes(), 701),
+            key_text(&(-0.0_f64).to_be_bytes(), 701)
+        );
+        let interval = |micros: i64, days: i32, months: i32| {
+            let bytes = [
+                &micros.to_be_bytes()[..],
+                &days.to_be_bytes(),
+                &months.to_be_bytes(),
+            ];
+            key_text(&bytes.concat(), 1186)
+        };
+        assert_eq!(interval(0, 30, 0), interval(0, 0, 1));
+        assert_ne!(interval(0, 31, 0), interval(0, 0, 1));
     }
 }

@@ -1,10 +1,11 @@
 //! SQLite.
 //!
 //! SQLite ends a transaction by itself after some errors (`ON CONFLICT ROLLBACK`, `RAISE(ROLLBACK)`, a full disk) and
-//! then commits what follows statement by statement. Two things catch it: after an error a `BEGIN` is tried, which
-//! works only if the transaction is gone; and every transaction has a savepoint of ours inside, which must still be
-//! there before the stamp.
+//! then commits what follows statement by statement. So a `BEGIN` is tried after an error, and again before the stamp: it
+//! works only if the transaction is gone. (A savepoint of ours, which must still be there before the stamp, would tell as
+//! much. But SQLite copies each page that changes after a savepoint, and beyond 64 KiB into a file.)
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{LoadConnection, SimpleConnection};
@@ -12,13 +13,15 @@ use diesel::deserialize::FromSql;
 use diesel::expression::QueryMetadata;
 use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::result::{Error, QueryResult};
-use diesel::row::{Field, IntoOwnedRow, Row};
+use diesel::row::IntoOwnedRow;
 use diesel::sql_types::{BigInt, Binary, Double, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
+use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType, SqliteValue};
 
 use super::super::catalog::Catalog;
+use super::super::stamper::database_error;
 use super::super::statement::Dialect;
-use super::{Moment, NULL, escape, hex, sealed::Sealed, works};
+use super::super::statement::reading::Read;
+use super::{Moment, NULL, ask_with_all_binds, escape, hex, sealed::Sealed, works};
 
 /// How long a lock of another connection is waited for.
 const BUSY: Duration = Duration::from_secs(5);
@@ -32,6 +35,7 @@ impl Sealed for SqliteConnection {
     const DIALECT: Dialect = Dialect::Sqlite;
     const CLOSES_ON_FAILED_COMMIT: bool = false;
     const KEEPS_BEFORE_ERROR: bool = true;
+    const COMMITS_IMPLICITLY: bool = false;
 
     fn load_owned<T>(&mut self, query: T) -> QueryResult<Vec<Self::OwnedRow>>
     where
@@ -44,26 +48,24 @@ impl Sealed for SqliteConnection {
             .collect()
     }
 
-    fn key_text(row: &Self::OwnedRow, column: usize) -> String {
-        let value = Row::<Sqlite>::get(row, column);
-        let Some(value) = value.as_ref().and_then(Field::<Sqlite>::value) else {
-            return NULL.to_owned();
-        };
-        let text = match value.value_type() {
-            Some(SqliteType::Text) => {
-                <String as FromSql<Text, Sqlite>>::from_sql(value).map(|text| escape(&text))
-            }
-            Some(SqliteType::Binary) => {
-                <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value).map(|bytes| hex(&bytes))
-            }
+    fn write_part(value: SqliteValue<'_, '_, '_>, key: &mut String) {
+        let written = match value.value_type() {
+            Some(SqliteType::Text) => <String as FromSql<Text, Sqlite>>::from_sql(value)
+                .map(|text| key.push_str(&escape(&text))),
+            Some(SqliteType::Binary) => <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value)
+                .map(|bytes| key.push_str(&hex(&bytes))),
             Some(SqliteType::Float | SqliteType::Double) => {
                 <f64 as FromSql<Double, Sqlite>>::from_sql(value)
-                    .map(|number| hex(&number.to_be_bytes()))
+                    .map(|number| key.push_str(&float(number)))
             }
-            _ => <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(|number| number.to_string()),
+            _ => <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(|number| {
+                let _ = write!(key, "{number}");
+            }),
         };
         // Cannot fail for the type that SQLite itself names; if it does, all such keys are one resource.
-        text.unwrap_or_else(|_| NULL.to_owned())
+        if written.is_err() {
+            key.push_str(NULL);
+        }
     }
 
     fn read_catalog(&mut self) -> QueryResult<Catalog> {
@@ -78,40 +80,43 @@ impl Sealed for SqliteConnection {
         self.read_catalog()
     }
 
-    fn each_owned<T>(
-        &mut self,
-        query: T,
-        mut see: impl FnMut(&Self::OwnedRow),
-    ) -> QueryResult<usize>
+    fn ask<T>(&mut self, statement: &T, read: &Read, see: impl FnMut(&str)) -> QueryResult<usize>
     where
-        T: Query + QueryFragment<Sqlite> + QueryId,
-        Sqlite: QueryMetadata<T::SqlType>,
+        T: QueryFragment<Sqlite> + QueryId,
     {
-        let mut cache = Default::default();
-        let mut count = 0;
-        for row in self.load(query)? {
-            see(&row?.into_owned(&mut cache));
-            count += 1;
-        }
-        Ok(count)
+        ask_with_all_binds(self, statement, read, see)
+    }
+
+    fn before_statement<R>(
+        &mut self,
+        ask: impl FnOnce(&mut Self) -> QueryResult<R>,
+    ) -> QueryResult<Option<R>> {
+        // A query that fails changes nothing here.
+        Ok(ask(self).ok())
+    }
+
+    fn in_transaction(&mut self) -> bool {
+        !works(self, "BEGIN; ROLLBACK")
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {
-        self.batch_execute("SAVEPOINT idempotent_guard")
+        Ok(())
     }
 
     fn opening(sql: &str) -> String {
-        format!(
-            "{}\n; SAVEPOINT idempotent_guard",
-            sql.trim_end().trim_end_matches(';')
-        )
+        sql.to_owned()
     }
 
     fn before_stamp(&mut self, _deferred: bool) -> QueryResult<()> {
-        self.batch_execute("RELEASE idempotent_guard")
+        match works(self, "BEGIN; ROLLBACK") {
+            true => Err(database_error(
+                "the database has rolled this transaction back without a word".to_owned(),
+            )),
+            false => Ok(()),
+        }
     }
 
-    fn commit(&mut self, sql: &str) -> QueryResult<()> {
+    fn commit(&mut self, sql: &str, _guarded: bool) -> QueryResult<()> {
         let begun = Instant::now();
         loop {
             match self.batch_execute(sql) {
@@ -129,7 +134,7 @@ impl Sealed for SqliteConnection {
     }
 
     fn open_own(&mut self) -> QueryResult<()> {
-        self.batch_execute("BEGIN; SAVEPOINT idempotent_guard")
+        self.batch_execute("BEGIN")
     }
 
     fn abort_own(&mut self) {
@@ -152,6 +157,15 @@ impl Sealed for SqliteConnection {
         // Each connection to it would be a database of its own.
         let in_memory = url.is_empty() || url.contains(":memory:") || url.contains("mode=memory");
         (in_memory && !url.contains("cache=shared")).then_some(1)
+    }
+}
+
+/// SQLite takes 1 and 1.0 for equal, and 0.0 and -0.0.
+fn float(number: f64) -> String {
+    let whole = number as i64;
+    match whole as f64 == number && whole != i64::MAX {
+        true => whole.to_string(),
+        false => hex(&number.to_be_bytes()),
     }
 }
 

@@ -14,7 +14,7 @@ use queries::{
 };
 
 use super::source::words;
-use super::{Action, Catalog, Name, Reference, Rekeys, Source, Trigger};
+use super::{Action, Catalog, Name, Reading, Reference, Rekeys, Source, Trigger};
 use crate::track::fold;
 use crate::track::statement::change::{Cascade, Change, Columns};
 use crate::track::statement::{Dialect, is_blank, is_keyword};
@@ -59,10 +59,11 @@ impl Loader {
         for row in rows {
             let name = Name::from(fold(&row.name));
             let ordinary = matches!(row.kind.as_str(), "r" | "p");
-            let columns = row.columns.into_iter().collect();
-            self.catalog
-                .entry(&name)
-                .merge(columns, row.secured || !ordinary);
+            let readings = row.readings.iter().map(|reading| self::reading(reading));
+            let columns = row.columns.into_iter().zip(readings).collect();
+            let relation = self.catalog.entry(&name);
+            relation.merge(columns, row.secured || !ordinary, row.sql);
+            relation.unlockable |= !row.lockable;
             self.names.insert(row.id, name);
         }
     }
@@ -86,6 +87,7 @@ impl Loader {
                         .iter()
                         .map(|column| fold(column))
                         .collect(),
+                    pairs: row.child_columns.into_iter().zip(row.columns).collect(),
                     on_delete: action(&row.on_delete),
                     on_update: action(&row.on_update),
                 };
@@ -205,6 +207,17 @@ fn event(kind: i16) -> Change {
             Columns::None
         },
         truncate: (kind & TRUNCATE != 0).then_some(Cascade::No),
+    }
+}
+
+/// How a key column is read: a hash where its type or its collation takes different values for equal ones.
+fn reading(reading: &str) -> Reading {
+    match reading {
+        "plain" => Reading::Plain,
+        "citext" => Reading::Through("pg_catalog.lower({}::pg_catalog.text)"),
+        "text hash" => Reading::Through("pg_catalog.hashtextextended({}::pg_catalog.text, 0)"),
+        "hash" => Reading::Through("pg_catalog.hash_record_extended(ROW({}), 0)"),
+        _ => Reading::Never,
     }
 }
 

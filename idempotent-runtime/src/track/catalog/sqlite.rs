@@ -1,12 +1,12 @@
 //! SQLite's schema: what it does not keep in tables is read from its CREATE statements.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use sqlparser::tokenizer::Token;
 
-use super::{Action, Catalog, Name, Reference, Rekeys, Source, Trigger};
+use super::{Action, Catalog, Fill, Name, Reading, Reference, Rekeys, Source, Trigger};
 use crate::track::fold;
 use crate::track::statement::change::{Change, Columns};
 use crate::track::statement::{Dialect, ROWIDS, is_blank, is_keyword};
@@ -37,6 +37,25 @@ struct Column {
     name: String,
     #[diesel(sql_type = BigInt)]
     key: i64,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    /// It may be NULL, and is where it is not given.
+    #[diesel(sql_type = BigInt)]
+    optional: i64,
+}
+
+/// A column of a unique index that is no primary key of a WITHOUT ROWID table.
+#[derive(QueryableByName)]
+struct Indexed {
+    #[diesel(sql_type = Text)]
+    owner: String,
+    #[diesel(sql_type = Text)]
+    index_name: String,
+    /// None for an expression.
+    #[diesel(sql_type = Nullable<Text>)]
+    column: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    partial: i64,
 }
 
 #[derive(QueryableByName)]
@@ -59,8 +78,10 @@ struct Link {
 
 /// One of a connection's schemas: its own, the temporary or an attached one.
 struct Schema {
+    name: String,
     objects: Vec<Object>,
     columns: Vec<Column>,
+    indexed: Vec<Indexed>,
     links: BTreeMap<(String, i64), Vec<Link>>,
 }
 
@@ -109,8 +130,14 @@ impl Schema {
              WHERE type IN ('table', 'view', 'trigger') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         );
         let columns = format!(
-            "SELECT m.name AS owner, c.name AS name, CAST(c.pk AS BIGINT) AS key \
+            "SELECT m.name AS owner, c.name AS name, CAST(c.pk AS BIGINT) AS key, upper(c.type) AS kind, \
+             CAST(c.\"notnull\" = 0 AND c.dflt_value IS NULL AS BIGINT) AS optional \
              FROM {master} m, pragma_table_info({plain}, {literal}) c"
+        );
+        let indexed = format!(
+            "SELECT m.name AS owner, l.name AS index_name, i.name AS \"column\", CAST(l.partial AS BIGINT) AS partial \
+             FROM {master} m, pragma_index_list({plain}, {literal}) l, pragma_index_info(l.name, {literal}) i \
+             WHERE l.\"unique\" ORDER BY m.name, l.name, i.seqno"
         );
         let links = format!(
             "SELECT m.name AS child, CAST(f.id AS BIGINT) AS id, f.\"table\" AS parent, \
@@ -123,8 +150,10 @@ impl Schema {
             grouped.entry(key).or_default().push(link);
         }
         Ok(Self {
+            name: database.to_owned(),
             objects: sql_query(objects).load(conn)?,
             columns: sql_query(columns).load(conn)?,
+            indexed: sql_query(indexed).load(conn)?,
             links: grouped,
         })
     }
@@ -155,36 +184,68 @@ impl Schema {
     fn relation(&self, object: &Object, returning: bool, catalog: &mut Catalog) {
         let words = keywords(&object.sql);
         let is_virtual = words.get(1).is_some_and(|word| word == "VIRTUAL");
-        let columns: HashSet<_> = self
+        let reading = reading(&words);
+        let columns: HashMap<_, _> = self
             .columns
             .iter()
             .filter(|column| column.owner == object.name)
-            .map(|column| column.name.clone())
+            .map(|column| (column.name.clone(), reading))
             .collect();
         let relation = catalog.entry(&name(&object.name));
-        relation.merge(columns, object.kind == "view" || is_virtual || !returning);
+        relation.merge(
+            columns,
+            object.kind == "view" || is_virtual || !returning,
+            format!("{}.{}", quoted(&self.name), quoted(&object.name)),
+        );
+        relation.unique = self.unique(&object.name);
+        relation.fills = self.fills(&object.name);
         relation.replaces |= words
             .windows(2)
             .any(|pair| pair[0] == "CONFLICT" && (pair[1] == "REPLACE" || pair[1] == "FAIL"));
+    }
+
+    /// Its unique indexes by folded columns, if all are made of columns and hold for all rows.
+    fn unique(&self, table: &str) -> Option<Vec<Vec<String>>> {
+        let mut indexes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for indexed in self.indexed.iter().filter(|indexed| indexed.owner == table) {
+            let column = indexed.column.as_deref().filter(|_| indexed.partial == 0)?;
+            let columns = indexes.entry(&indexed.index_name).or_default();
+            columns.push(fold(column));
+        }
+        let key: Vec<_> = self.key(table).iter().map(|column| fold(column)).collect();
+        let keys = (!key.is_empty()).then_some(key);
+        Some(keys.into_iter().chain(indexes.into_values()).collect())
+    }
+
+    fn fills(&self, table: &str) -> HashMap<String, Fill> {
+        let own = self.columns.iter().filter(|column| column.owner == table);
+        let keys = own.clone().filter(|column| column.key > 0).count();
+        let fill = |column: &Column| match () {
+            () if column.key > 0 && keys == 1 && column.kind == "INTEGER" => Some(Fill::Serial),
+            () if column.optional != 0 => Some(Fill::Null),
+            () => None,
+        };
+        own.filter_map(|column| Some((fold(&column.name), fill(column)?)))
+            .collect()
     }
 
     fn reference(&self, links: &[Link], catalog: &mut Catalog) {
         let Some(first) = links.first() else {
             return;
         };
+        let named: Option<Vec<_>> = links.iter().map(|link| link.column.clone()).collect();
+        let parents = named.unwrap_or_else(|| self.key(&first.parent));
         let mut columns: BTreeSet<_> = ROWIDS.map(str::to_owned).into();
-        match links
-            .iter()
-            .map(|link| link.column.as_deref().map(fold))
-            .collect::<Option<Vec<_>>>()
-        {
-            Some(named) => columns.extend(named),
-            None => columns.extend(self.key(&first.parent)),
-        }
+        columns.extend(parents.iter().map(|column| fold(column)));
+        let own = links.iter().map(|link| link.child_column.clone());
         let reference = Reference {
             child: name(&first.child),
             columns,
             child_columns: links.iter().map(|link| fold(&link.child_column)).collect(),
+            pairs: match parents.len() == links.len() {
+                true => own.zip(parents).collect(),
+                false => Vec::new(),
+            },
             on_delete: action(&first.on_delete),
             on_update: action(&first.on_update),
         };
@@ -195,12 +256,38 @@ impl Schema {
     }
 
     /// A foreign key that names no columns refers to the primary key.
-    fn key(&self, table: &str) -> impl Iterator<Item = String> {
-        let own = move |column: &&Column| column.key > 0 && fold(&column.owner) == fold(table);
-        self.columns
+    fn key(&self, table: &str) -> Vec<String> {
+        let mut own: Vec<_> = self
+            .columns
             .iter()
-            .filter(own)
-            .map(|column| fold(&column.name))
+            .filter(|column| column.key > 0 && fold(&column.owner) == fold(table))
+            .collect();
+        own.sort_by_key(|column| column.key);
+        own.into_iter().map(|column| column.name.clone()).collect()
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// NOCASE and RTRIM take different texts for equal ones; what another collation does is not known. Which column one
+/// belongs to does not matter: to take two keys for one only ends a record early.
+fn reading(words: &[String]) -> Reading {
+    let named = || {
+        words
+            .windows(2)
+            .filter(|pair| pair[0] == "COLLATE")
+            .map(|pair| pair[1].as_str())
+    };
+    match () {
+        // Its name is quoted.
+        () if words.last().is_some_and(|word| word == "COLLATE") => Reading::Never,
+        () if named().all(|name| name == "BINARY") => Reading::Plain,
+        () if named().all(|name| ["BINARY", "NOCASE", "RTRIM"].contains(&name)) => {
+            Reading::Through("CASE typeof({}) WHEN 'text' THEN rtrim(lower({})) ELSE {} END")
+        }
+        () => Reading::Never,
     }
 }
 

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use super::{Catalog, Name, Source, Touched};
+use crate::track::rules::Rule;
 use crate::track::statement::change::Change;
 
 /// What follows from a statement's own change of a table.
-pub(super) fn from(catalog: &Catalog, table: &str, change: &Change) -> Touched {
+pub(super) fn from(catalog: &Catalog, table: &str, change: &Change, chained: bool) -> Touched {
     let mut walk = Walk::new(catalog);
+    walk.chained = chained;
     let heirs = catalog.heirs(table);
     for heir in &heirs {
         walk.name(heir);
@@ -35,9 +37,20 @@ pub(super) fn calls<'a>(
 struct Walk<'a> {
     catalog: &'a Catalog,
     touched: Touched,
-    seen: HashSet<(Name, Change)>,
+    /// The rows that foreign keys change are told by others.
+    chained: bool,
+    seen: HashSet<Step>,
     called: HashSet<String>,
-    open: Vec<(Name, Change)>,
+    open: Vec<Step>,
+}
+
+/// A change of a table that follows from the statement.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Step {
+    table: Name,
+    change: Change,
+    /// Others tell which rows.
+    told: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -45,6 +58,7 @@ impl<'a> Walk<'a> {
         Self {
             catalog,
             touched: Touched::default(),
+            chained: false,
             seen: HashSet::new(),
             called: HashSet::new(),
             open: Vec::new(),
@@ -52,20 +66,39 @@ impl<'a> Walk<'a> {
     }
 
     fn run(mut self) -> Touched {
-        while let Some((table, change)) = self.open.pop() {
-            self.name(&table);
-            self.effects(&table, &change);
-            for heir in self.catalog.heirs(&table) {
-                self.hit(&heir, change.clone());
+        while let Some(step) = self.open.pop() {
+            match step.told {
+                true => self.shown(&step.table),
+                false => self.name(&step.table),
+            }
+            match step.told && self.catalog.quiet_keys {
+                true => self.passed_on(&step.table, &step.change, true),
+                false => self.followed(&step),
             }
         }
         self.touched
     }
 
+    fn followed(&mut self, step: &Step) {
+        self.effects_of(&step.table, &step.change, step.told);
+        for heir in self.catalog.heirs(&step.table) {
+            self.hit(&heir, step.change.clone());
+        }
+    }
+
     /// Rows of a table change, which ones is not told.
     fn hit(&mut self, table: &Name, change: Change) {
-        if self.seen.insert((table.clone(), change.clone())) {
-            self.open.push((table.clone(), change));
+        self.step(table, change, false);
+    }
+
+    fn step(&mut self, table: &Name, change: Change, told: bool) {
+        let step = Step {
+            table: table.clone(),
+            change,
+            told,
+        };
+        if self.seen.insert(step.clone()) {
+            self.open.push(step);
         }
     }
 
@@ -85,26 +118,41 @@ impl<'a> Walk<'a> {
     }
 
     fn effects(&mut self, table: &str, change: &Change) {
+        self.effects_of(table, change, self.chained);
+    }
+
+    /// `told`: so are the rows that foreign keys change here.
+    fn effects_of(&mut self, table: &str, change: &Change, told: bool) {
+        let Some(relation) = self.catalog.relations.get(table) else {
+            return;
+        };
+        self.passed_on(table, change, told);
+        let change = &relation.suffers(change);
+        for trigger in &relation.triggers {
+            if trigger.on.overlaps(change) && Rule::Triggers.applies() {
+                self.does(&trigger.does);
+            }
+        }
+        if Rule::Rewriting.applies() {
+            self.does(&relation.rules);
+        }
+        if change.insert {
+            self.does(&relation.defaults);
+        }
+        for base in relation.bases.iter().filter(|_| Rule::Views.applies()) {
+            self.hit(base, change.widened());
+        }
+    }
+
+    fn passed_on(&mut self, table: &str, change: &Change, told: bool) {
         let Some(relation) = self.catalog.relations.get(table) else {
             return;
         };
         let change = &relation.suffers(change);
         for reference in &relation.references {
             if let Some(effect) = relation.passed_on(reference, change) {
-                self.hit(&reference.child, effect);
+                self.step(&reference.child, effect, told);
             }
-        }
-        for trigger in &relation.triggers {
-            if trigger.on.overlaps(change) {
-                self.does(&trigger.does);
-            }
-        }
-        self.does(&relation.rules);
-        if change.insert {
-            self.does(&relation.defaults);
-        }
-        for base in &relation.bases {
-            self.hit(base, change.widened());
         }
     }
 
@@ -120,6 +168,7 @@ impl<'a> Walk<'a> {
 
     fn call(&mut self, function: &str) {
         if let Some(source) = self.catalog.functions.get(function)
+            && Rule::Functions.applies()
             && self.called.insert(function.to_owned())
         {
             self.does(source);

@@ -1,23 +1,32 @@
 //! Batches: several statements in one text, by `batch_execute`.
 //!
 //! A batch is cut only where it must be: at transaction control, because the stamp comes before the COMMIT, and on
-//! SQLite, outside a transaction, at every change, because each commits by itself there. PostgreSQL runs a batch
+//! SQLite, outside a transaction, at every change, because each commits by itself there. (In the MySQL family many more
+//! statements commit, so that a batch that changes anything is always cut.) PostgreSQL runs a batch
 //! outside a transaction as one, and so does this, but for one that holds transaction control: there what comes
 //! before the first BEGIN is committed by itself.
 
 use diesel::connection::SimpleConnection;
 use diesel::result::QueryResult;
 
-use super::{Trackable, TrackedConnection};
+use super::{Trackable, TrackedConnection, rows};
 use crate::track::Registry;
 use crate::track::changes::Changes;
-use crate::track::plans::{Step, note_whole};
+use crate::track::fragment::Literally;
+use crate::track::plans::{Step, known, note_whole};
+use crate::track::rules::Rule;
 use crate::track::statement::Dialect;
 use crate::track::statement::plan::Plan;
 use crate::track::statement::split::split;
 
+/// Batches of more statements are sent as one text where they can be, and change their tables as a whole.
+const MOST_ALONE: usize = 32;
+
 impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
     fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
+        if !Rule::Batches.applies() && !self.log.is_open() {
+            return self.inner.batch_execute(sql);
+        }
         match split(sql, C::DIALECT) {
             Some(statements) if statements.len() > 1 => self.batch(sql, &statements),
             Some(_) => self.batch_one(sql),
@@ -28,7 +37,7 @@ impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
 
 impl<C: Trackable> TrackedConnection<C> {
     fn batch_step(&mut self, sql: &str) -> Step {
-        self.plan(None, || Ok(sql.to_owned()))
+        self.plan(None, || Ok(sql.to_owned())).0
     }
 
     fn batch_one(&mut self, sql: &str) -> QueryResult<()> {
@@ -37,8 +46,15 @@ impl<C: Trackable> TrackedConnection<C> {
             Step::Opaque => self.unwrapped(|inner| inner.batch_execute(sql)),
             Step::Schema { changes } => self.schema(changes, |inner| inner.batch_execute(sql)),
             Step::Role => self.role(|inner| inner.batch_execute(sql)),
+            Step::Isolation => self.isolation(|inner| inner.batch_execute(sql)),
+            Step::Commits(plan) => self.commits(&of_plan(&plan), |inner| inner.batch_execute(sql)),
             Step::Control(control) => self.control(&control, sql, |inner| inner.batch_execute(sql)),
-            Step::Change(plan) => self.batch_changes(sql, &of_plan(&plan)),
+            Step::Change(plan) if self.stamper.is_none() || has_placeholder(sql) => {
+                self.batch_changes(sql, &of_plan(&plan))
+            }
+            Step::Change(plan) => self.change(&known(&plan), |inner, changes| {
+                rows::execute(inner, &plan, &Literally(sql), None, changes).map(drop)
+            }),
         }
     }
 
@@ -86,10 +102,19 @@ impl<C: Trackable> TrackedConnection<C> {
 
     /// Statements between two of transaction control.
     fn batch_stretch(&mut self, sql: &str, statements: &[&str], steps: &[Step]) -> QueryResult<()> {
-        if statements.len() == 1 || (C::DIALECT == Dialect::Sqlite && !self.log.is_open()) {
+        let each = match C::DIALECT {
+            Dialect::Sqlite => !self.log.is_open(),
+            Dialect::Mysql => true,
+            Dialect::Postgres => false,
+        };
+        if each || statements.len() == 1 {
             return statements
                 .iter()
                 .try_for_each(|statement| self.batch_one(statement));
+        }
+        let alone = self.stamper.is_some() && steps.len() <= MOST_ALONE;
+        if alone && steps.iter().all(Step::is_plain) && !has_placeholder(sql) {
+            return self.batch_each(statements, steps);
         }
         let mut changes = Changes::default();
         for step in steps {
@@ -109,6 +134,27 @@ impl<C: Trackable> TrackedConnection<C> {
         let result = self.batch_changes(text, &changes);
         self.batch_aftermath(steps);
         result
+    }
+
+    /// Each statement by itself, so that it tells its rows.
+    fn batch_each(&mut self, statements: &[&str], steps: &[Step]) -> QueryResult<()> {
+        let mut whole = Changes::default();
+        for step in steps {
+            if let Step::Change(plan) = step {
+                note_whole(plan, &mut whole);
+            }
+        }
+        self.change(&whole, |inner, changes| {
+            for (statement, step) in statements.iter().zip(steps) {
+                match step {
+                    Step::Change(plan) => {
+                        rows::execute(inner, plan, &Literally(statement), None, changes)?;
+                    }
+                    _ => inner.batch_execute(statement)?,
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Its statements could not be told apart.
@@ -135,12 +181,17 @@ fn of_plan(plan: &Plan) -> Changes {
     changes
 }
 
-/// A batch returns no rows, so none are known.
+/// What is sent as one text returns no rows, so none are known.
 fn note_plan(plan: &Plan, changes: &mut Changes) {
     note_whole(plan, changes);
-    if let Some(rows) = &plan.rows {
-        changes.whole(&rows.table);
-    }
+    let told = plan.rows.iter().map(|rows| &rows.table);
+    let asked = plan.reads().filter_map(|read| read.table.as_ref());
+    told.chain(asked).for_each(|table| changes.whole(table));
+}
+
+/// A parameter in a batch has no value, and each way to send it has its own word for that.
+fn has_placeholder(sql: &str) -> bool {
+    sql.contains(['?', '$'])
 }
 
 /// The text from the first of these statements to the end of the last.

@@ -27,7 +27,8 @@ use crate::execution::{self, Scope, Unkept};
 use crate::track::Registry;
 use crate::track::backend::Moment;
 use crate::track::changes::{ChangeLog, Changes};
-use crate::track::plans::{Plans, schema_changed};
+use crate::track::plans::{Database, Plans, schema_changed};
+use crate::track::rules::Rule;
 use crate::track::stamper::{Receipt, database_error};
 use crate::track::statement::Dialect;
 use crate::track::statement::keywords::Control;
@@ -96,11 +97,11 @@ impl<C: Trackable> TrackedConnection<C> {
         }
         if self.log.is_open() {
             let result = self.watched(|inner| run(inner, &mut changes));
-            self.log.note(if result.is_ok() {
-                changes
-            } else {
-                known.clone()
-            });
+            match &result {
+                Ok(_) => self.log.note(changes),
+                Err(_) if Rule::BeforeError.applies() => self.log.note(known.clone()),
+                Err(_) => {}
+            }
             return result;
         }
         self.refuse_if_doomed()?;
@@ -118,7 +119,9 @@ impl<C: Trackable> TrackedConnection<C> {
     ) -> QueryResult<R> {
         let committed = match &result {
             Ok(_) => self.commit_own(changes),
-            Err(_) if C::KEEPS_BEFORE_ERROR && !known.is_empty() => self.commit_own(known),
+            Err(_) if C::KEEPS_BEFORE_ERROR && !known.is_empty() && Rule::BeforeError.applies() => {
+                self.commit_own(known)
+            }
             Err(_) => Err(Error::RollbackTransaction),
         };
         if committed.is_err() {
@@ -130,7 +133,7 @@ impl<C: Trackable> TrackedConnection<C> {
     fn commit_own(&mut self, changes: &Changes) -> QueryResult<()> {
         self.inner.before_stamp(self.deferred(changes))?;
         let receipt = self.stamp(changes)?;
-        let committed = self.inner.commit("COMMIT");
+        let committed = self.inner.commit("COMMIT", true);
         settle::<C>(receipt, &committed, true);
         committed
     }
@@ -182,10 +185,13 @@ impl<C: Trackable> TrackedConnection<C> {
         match control {
             Control::Begin => self.open(sql, |log| log.begin()),
             Control::Savepoint(name) if self.log.is_open() => {
+                self.note_lost();
                 self.watched(run)?;
                 self.log.savepoint(name);
                 Ok(())
             }
+            // It is a transaction of its own there.
+            Control::Savepoint(_) if C::COMMITS_IMPLICITLY => self.watched(run),
             Control::Savepoint(name) => self.open(sql, |log| log.savepoint(name)),
             Control::Release(name) if self.log.is_outermost(name) => self.commit(sql, End::Commit),
             Control::Release(name) => {
@@ -213,14 +219,30 @@ impl<C: Trackable> TrackedConnection<C> {
     }
 
     fn open(&mut self, sql: &str, note: impl FnOnce(&mut ChangeLog)) -> QueryResult<()> {
+        if self.log.is_open() && C::COMMITS_IMPLICITLY {
+            self.commit("COMMIT", End::Commit)?;
+        }
         if self.log.is_open() {
-            return self.inner.batch_execute(sql);
+            self.inner.batch_execute(sql)?;
+            // PostgreSQL warns and goes on. On SQLite the transaction was gone, and what came after it is committed.
+            if C::DIALECT == Dialect::Sqlite {
+                self.announce_late(&self.log.pending());
+            }
+            return Ok(());
         }
         self.read_ahead();
         self.inner.batch_execute(&C::opening(sql))?;
         note(&mut self.log);
         self.guarded = true;
         Ok(())
+    }
+
+    /// On SQLite what would open a transaction works if the open one was lost without a word, and then that could not
+    /// be seen any more.
+    fn note_lost(&mut self) {
+        if C::DIALECT == Dialect::Sqlite && !self.doomed && self.inner.lost_transaction() {
+            self.doomed = true;
+        }
     }
 
     /// Reads the catalog before a transaction begins, since reading it inside may come in the way of what the
@@ -246,14 +268,13 @@ impl<C: Trackable> TrackedConnection<C> {
         }
         self.refuse_if_doomed()?;
         let changes = self.log.pending();
-        if std::mem::take(&mut self.guarded)
-            && let Err(error) = self.inner.before_stamp(self.deferred(&changes))
-        {
+        let guarded = std::mem::take(&mut self.guarded);
+        if guarded && let Err(error) = self.inner.before_stamp(self.deferred(&changes)) {
             self.lost_before_commit(&changes);
             return Err(error);
         }
         let receipt = self.stamp(&changes)?;
-        let committed = match self.inner.commit(sql) {
+        let committed = match self.inner.commit(sql, guarded) {
             Err(error) if receipt.is_none() => self.commit_of_nothing(sql, error),
             answered => answered,
         };
@@ -332,11 +353,40 @@ impl<C: Trackable> TrackedConnection<C> {
         if self.private.take().is_some() {
             self.plans = Plans::default();
         }
-        self.private = self.own_role.then(Arc::default);
+        self.private = self.own_role.then(|| self.knows_nothing());
         if chain {
             self.log.begin();
-            self.guarded = true;
+            self.guarded = self.inner.set_guard().is_ok();
         }
+    }
+
+    fn knows_nothing(&self) -> Arc<Database> {
+        Arc::new(Database::new(self.unrepeatable))
+    }
+
+    /// Runs what the MySQL family commits by itself, and with it the open transaction. What that has changed is stamped
+    /// before; what the statement itself changes comes after, which is too late for a reply to depend on it.
+    pub(super) fn commits<R>(
+        &mut self,
+        changes: &Changes,
+        run: impl FnOnce(&mut C) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        self.refuse_if_doomed()?;
+        let was_open = self.log.is_open();
+        let receipt = match was_open {
+            true => self.stamp(&self.log.pending())?,
+            false => None,
+        };
+        let result = self.watched(run);
+        // Its own error may have come before the commit, or after it.
+        if was_open && !self.doomed && !self.inner.in_transaction() {
+            settle::<C>(receipt, &Ok(()), true);
+            self.closed(false);
+        }
+        if !changes.is_empty() {
+            self.announce_late(changes);
+        }
+        result
     }
 
     /// Afterwards the catalog says other things than before, for this connection at once and for the others when the
@@ -346,10 +396,11 @@ impl<C: Trackable> TrackedConnection<C> {
         changes: bool,
         run: impl FnOnce(&mut C) -> QueryResult<R>,
     ) -> QueryResult<R> {
-        let result = if changes {
-            self.unwrapped(run)
-        } else {
-            self.watched(run)
+        let result = match (C::COMMITS_IMPLICITLY, changes) {
+            (true, true) => self.commits(&everything(), run),
+            (true, false) => self.commits(&Changes::default(), run),
+            (false, true) => self.unwrapped(run),
+            (false, false) => self.watched(run),
         };
         self.schema_moved();
         result
@@ -373,8 +424,18 @@ impl<C: Trackable> TrackedConnection<C> {
     }
 
     pub(super) fn keep_private(&mut self) {
-        self.private = Some(Arc::default());
+        self.private = Some(self.knows_nothing());
         self.plans = Plans::default();
+    }
+
+    /// From now on another transaction's commit may come between two statements of one of ours, although the server's
+    /// default says otherwise.
+    pub(super) fn isolation<R>(
+        &mut self,
+        run: impl FnOnce(&mut C) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        self.unrepeatable = true;
+        self.role(run)
     }
 
     /// Runs what may change any row and may not be put into a transaction (it may commit by itself). Outside one, its
@@ -384,6 +445,9 @@ impl<C: Trackable> TrackedConnection<C> {
         run: impl FnOnce(&mut C) -> QueryResult<R>,
     ) -> QueryResult<R> {
         let every = everything();
+        if C::COMMITS_IMPLICITLY {
+            return self.commits_perhaps(&every, run);
+        }
         if self.log.is_open() {
             let result = self.watched(run);
             self.log.note(every);
@@ -392,6 +456,20 @@ impl<C: Trackable> TrackedConnection<C> {
         let result = self.watched(run);
         self.announce_late(&every);
         result
+    }
+}
+
+impl<C: Trackable> TrackedConnection<C> {
+    /// The same where such a statement may end the open transaction as well, as a CALL may.
+    fn commits_perhaps<R>(
+        &mut self,
+        every: &Changes,
+        run: impl FnOnce(&mut C) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        if self.log.is_open() {
+            self.log.note(every.clone());
+        }
+        self.commits(every, run)
     }
 }
 
@@ -428,7 +506,7 @@ fn settle<C: Trackable>(
     }
 }
 
-fn warn_unattached() {
+pub(super) fn warn_unattached() {
     static WARNED: AtomicBool = AtomicBool::new(false);
     if !WARNED.swap(true, Ordering::Relaxed) {
         tracing::warn!(

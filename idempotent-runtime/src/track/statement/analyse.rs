@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, CopySource, Delete, FromTable, Ident, Insert, Merge, MergeAction,
-    ObjectName, OnConflictAction, OnInsert, Query, SetExpr, SqliteOnConflict, Statement,
-    TableFactor, TableObject, TableWithJoins, Truncate, Update,
+    Assignment, AssignmentTarget, CopySource, Delete, Expr, FromTable, Ident, Insert, Merge,
+    MergeAction, ObjectName, ObjectNamePart, OnConflictAction, OnInsert, Query, SetExpr,
+    SqliteOnConflict, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
 };
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -21,6 +21,8 @@ pub(crate) struct Analysis {
     pub(crate) targets: Vec<Target>,
     /// It runs something that is not in the text.
     pub(crate) hidden: bool,
+    /// `INSERT IGNORE`: rows that are in conflict are left out.
+    pub(crate) skips: bool,
     pub(crate) ending: Ending,
     /// Folded names of the functions that the text calls, and of more, for a name before a
     /// parenthesis counts as one.
@@ -63,6 +65,7 @@ pub(crate) fn analyse(sql: &str, dialect: Dialect) -> Option<Analysis> {
     let mut parser = Parser::new(dialect.grammar()).with_tokens_with_locations(tokens);
     let mut facts = Facts {
         open,
+        mysql: dialect == Dialect::Mysql,
         ..Facts::default()
     };
     match parser.parse_statements() {
@@ -116,6 +119,8 @@ struct Facts {
     targets: Vec<Target>,
     hidden: bool,
     open: bool,
+    mysql: bool,
+    skips: bool,
     ending: Option<Ending>,
 }
 
@@ -125,6 +130,7 @@ impl Facts {
         Some(Analysis {
             targets: self.targets,
             hidden: self.hidden,
+            skips: self.skips,
             ending: ending.unwrap_or(Ending::Closed),
             calls,
         })
@@ -162,20 +168,25 @@ impl Facts {
                     change.update = set(&update.assignments);
                 }
             }
+            Some(OnInsert::DuplicateKeyUpdate(assignments)) => change.update = set(assignments),
             Some(_) => change.update = Columns::All,
         }
         if let Some(source) = &insert.source {
             self.query(source, false)?;
         }
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
+        self.skips |= main && insert.ignore;
         let replaces = insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
         change.delete = replaces;
-        let untold = replaces || insert.or == Some(SqliteOnConflict::Fail);
+        let untold = insert.or == Some(SqliteOnConflict::Fail);
         self.target(name, alias, change, main, untold)?;
         self.end(main, insert.returning.is_some(), false)
     }
 
     fn update(&mut self, update: &Update, main: bool) -> Option<()> {
+        if !update.table.joins.is_empty() {
+            return self.joined_update(update);
+        }
         let mut change = Change::update(set(&update.assignments));
         change.delete = update.or == Some(SqliteOnConflict::Replace);
         let untold = change.delete || update.or == Some(SqliteOnConflict::Fail);
@@ -184,13 +195,71 @@ impl Facts {
         self.end(main, update.returning.is_some(), limited)
     }
 
+    /// A join on the changed side is MySQL's: each of its tables is changed that an assignment names.
+    fn joined_update(&mut self, update: &Update) -> Option<()> {
+        let tables = tables(std::slice::from_ref(&update.table))?;
+        let mut changed: Vec<(&Named<'_>, Columns)> = Vec::new();
+        for assignment in &update.assignments {
+            let AssignmentTarget::ColumnName(name) = &assignment.target else {
+                return None;
+            };
+            let [.., qualifier, _] = name.0.as_slice() else {
+                return None;
+            };
+            let table = named(&tables, &qualifier.as_ident()?.value)?;
+            let columns = set(std::slice::from_ref(assignment));
+            match changed
+                .iter_mut()
+                .find(|(known, _)| std::ptr::eq(*known, table))
+            {
+                Some((_, known)) => known.add(columns),
+                None => changed.push((table, columns)),
+            }
+        }
+        let single = changed.len() == 1;
+        for (table, columns) in changed {
+            self.target(
+                table.name,
+                table.alias,
+                Change::update(columns),
+                single,
+                false,
+            )?;
+        }
+        self.end(single, update.returning.is_some(), true)
+    }
+
+    /// `DELETE a, b FROM …` and `DELETE FROM a, b USING …` of MySQL's.
+    fn joined_delete(&mut self, delete: &Delete) -> Option<()> {
+        let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+        let (names, among): (Vec<&ObjectName>, _) = match &delete.using {
+            Some(using) => (
+                self::tables(from)?.iter().map(|table| table.name).collect(),
+                using,
+            ),
+            None => (delete.tables.iter().collect(), from),
+        };
+        let tables = self::tables(among)?;
+        let single = names.len() == 1;
+        for name in names {
+            let name = &name.0.last()?.as_ident()?.value;
+            let table = named(&tables, name)?;
+            self.target(table.name, table.alias, Change::delete(), single, false)?;
+        }
+        self.end(single, delete.returning.is_some(), true)
+    }
+
     fn delete(&mut self, delete: &Delete, main: bool) -> Option<()> {
+        if self.mysql && (!delete.tables.is_empty() || delete.using.is_some()) {
+            return self.joined_delete(delete);
+        }
         let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
         let [table] = from.as_slice() else {
             return None;
         };
         self.joined(table, &Change::delete(), main, false)?;
-        let limited = !delete.order_by.is_empty() || delete.limit.is_some();
+        // MariaDB takes a RETURNING behind them.
+        let limited = !self.mysql && (!delete.order_by.is_empty() || delete.limit.is_some());
         self.end(main, delete.returning.is_some(), limited)
     }
 
@@ -321,10 +390,45 @@ impl Facts {
     }
 }
 
+/// A table of a join.
+struct Named<'a> {
+    name: &'a ObjectName,
+    alias: Option<&'a Ident>,
+}
+
+/// The tables of joins; queries among them have no rows of their own.
+fn tables(joined: &[TableWithJoins]) -> Option<Vec<Named<'_>>> {
+    let relations = joined.iter().flat_map(|table| {
+        let joins = table.joins.iter().map(|join| &join.relation);
+        std::iter::once(&table.relation).chain(joins)
+    });
+    let mut tables = Vec::new();
+    for relation in relations {
+        match relation {
+            TableFactor::Table { name, alias, .. } => tables.push(Named {
+                name,
+                alias: alias.as_ref().map(|alias| &alias.name),
+            }),
+            TableFactor::Derived { .. } => {}
+            _ => return None,
+        }
+    }
+    Some(tables)
+}
+
+/// The table that a statement calls so.
+fn named<'t, 'a>(tables: &'t [Named<'a>], name: &str) -> Option<&'t Named<'a>> {
+    tables.iter().find(|table| {
+        let known = table.alias.or_else(|| table.name.0.last()?.as_ident());
+        known.is_some_and(|known| fold(&known.value) == fold(name))
+    })
+}
+
 /// The columns of a SET. Every part of a name counts: a qualifier taken for a column does no harm.
 fn set(assignments: &[Assignment]) -> Columns {
     let names = assignments
         .iter()
+        .filter(|assignment| !keeps(assignment))
         .flat_map(|assignment| match &assignment.target {
             AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
             AssignmentTarget::Tuple(names) => names,
@@ -334,6 +438,23 @@ fn set(assignments: &[Assignment]) -> Columns {
     columns
         .collect::<Option<_>>()
         .map_or(Columns::All, Columns::Some)
+}
+
+/// `id = id`, which is how Diesel says DO NOTHING to MySQL.
+fn keeps(assignment: &Assignment) -> bool {
+    let AssignmentTarget::ColumnName(name) = &assignment.target else {
+        return false;
+    };
+    let value = match &assignment.value {
+        Expr::Identifier(ident) => std::slice::from_ref(ident),
+        Expr::CompoundIdentifier(idents) => idents.as_slice(),
+        _ => return false,
+    };
+    let same = |(part, ident): (&ObjectNamePart, &Ident)| {
+        part.as_ident()
+            .is_some_and(|part| fold(&part.value) == fold(&ident.value))
+    };
+    name.0.len() == value.len() && name.0.iter().zip(value).all(same)
 }
 
 #[cfg(test)]

@@ -32,6 +32,17 @@ impl Columns {
         *self != Self::None
     }
 
+    pub(crate) fn add(&mut self, other: Self) {
+        *self = match (std::mem::take(self), other) {
+            (Self::None, columns) | (columns, Self::None) => columns,
+            (Self::Some(mut columns), Self::Some(more)) => {
+                columns.extend(more);
+                Self::Some(columns)
+            }
+            _ => Self::All,
+        };
+    }
+
     pub(crate) fn any(&self, columns: impl IntoIterator<Item: AsRef<str>>) -> bool {
         match self {
             Self::None => false,

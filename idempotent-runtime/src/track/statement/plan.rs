@@ -1,20 +1,28 @@
-//! What to append to a statement, and what to believe it changed.
+//! What to append to a statement, what to ask before and after it, and what to believe it changed.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt::Write;
 use std::sync::Arc;
 
 use super::analyse::{Analysis, Ending, Target, analyse};
 use super::change::Change;
+use super::reading::{Check, Chosen, Having, KeyColumns, Read};
+use super::selection::Selection;
 use super::{Dialect, ROWIDS};
-use crate::track::catalog::{Catalog, Touched};
+use crate::track::catalog::{Catalog, Chain, Reading, Touched};
+use crate::track::rules::Rule;
 use crate::track::{Key, Registry, fold};
+
+mod conflicts;
 
 /// What a change means to the tracked tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
+    /// Asked before the statement. Where the answer cannot be had or is not sure, the tables that it is about change as
+    /// a whole.
+    pub(crate) before: Box<[Read]>,
     /// How to learn which rows of the statement's own table it changes.
     pub(crate) rows: Option<Rows>,
+    pub(crate) after: Option<After>,
     /// What else it changes: note it even when the statement fails, for an SQLite statement with
     /// `OR FAIL` keeps what it did before its error.
     pub(crate) whole: Whole,
@@ -31,6 +39,25 @@ pub(crate) struct Rows {
     pub(crate) keys: usize,
 }
 
+/// Asked after the statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct After {
+    pub(crate) read: Read,
+    /// With fewer rows than these the table changes as a whole.
+    pub(crate) least: usize,
+    pub(crate) count: Count,
+}
+
+/// What the number of rows that the server has counted must be, or else the table changes as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    Any,
+    /// The number of new rows: more of them says that others were replaced.
+    Given,
+    /// The number of rows that were not there before.
+    New,
+}
+
 /// Tables of which unknown rows change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Whole {
@@ -45,16 +72,34 @@ impl Plan {
 
     fn whole(tables: impl IntoIterator<Item = Arc<str>>) -> Self {
         Self {
-            rows: None,
             whole: Whole::Tables(tables.into_iter().collect()),
+            ..Self::every()
         }
     }
 
-    fn every() -> Self {
+    /// Any row of any tracked table.
+    pub(crate) fn every() -> Self {
         Self {
+            before: Box::default(),
             rows: None,
+            after: None,
             whole: Whole::Every,
         }
+    }
+
+    /// All queries of it.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = &Read> {
+        self.before
+            .iter()
+            .chain(self.after.iter().map(|after| &after.read))
+    }
+
+    /// Whether no tracked row changes.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.rows.is_none()
+            && self.before.is_empty()
+            && self.after.is_none()
+            && matches!(&self.whole, Whole::Tables(tables) if tables.is_empty())
     }
 }
 
@@ -62,9 +107,6 @@ impl Plan {
 pub(crate) fn plan(sql: &str, dialect: Dialect, registry: &Registry, catalog: &Catalog) -> Plan {
     if registry.is_empty() {
         return Plan::nothing();
-    }
-    if dialect == Dialect::Mysql {
-        return Plan::every();
     }
     match analyse(sql, dialect) {
         Some(analysis) if !analysis.hidden => Planner {
@@ -74,8 +116,18 @@ pub(crate) fn plan(sql: &str, dialect: Dialect, registry: &Registry, catalog: &C
             catalog,
         }
         .plan(&analysis),
+        None if !Rule::Unreadable.applies() => Plan::nothing(),
+        Some(_) if !Rule::Hidden.applies() => Plan::nothing(),
         _ => Plan::every(),
     }
+}
+
+/// How the rows of the statement's own table are learned.
+#[derive(Default)]
+struct Own {
+    before: Vec<Read>,
+    rows: Option<Rows>,
+    after: Option<After>,
 }
 
 struct Planner<'a> {
@@ -87,36 +139,160 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn plan(&self, analysis: &Analysis) -> Plan {
-        let touched = self.touched(analysis);
+        let main = analysis.targets.iter().find(|target| target.main);
+        // Where a WITH changes rows, too, a query of ours would do that once more.
+        let alone = main.filter(|_| analysis.targets.len() == 1);
+        let selection = alone.and_then(|target| self.selection(target));
+        let chains = main.and_then(|target| self.chains(target, selection.as_ref()?));
+        let touched = self.touched(analysis, main.filter(|_| chains.is_some()));
         if touched.every {
             return Plan::every();
         }
         let tracked = |table: &Arc<str>| self.registry.get(table).map(|(name, _)| name.clone());
         let mut whole: BTreeSet<_> = touched.tables.iter().filter_map(tracked).collect();
-        let mut rows = None;
+        let mut own = Own::default();
         for target in &analysis.targets {
-            let Some((table, key)) = self.registry.get(&target.table) else {
+            let Some((table, _)) = self.registry.get(&target.table) else {
                 continue;
             };
-            rows = self
-                .rows(target, key, analysis.ending)
-                .filter(|_| !whole.contains(table));
-            if rows.is_none() {
-                whole.insert(table.clone());
+            let known = || self.own(target, analysis, selection.as_ref());
+            match known().filter(|_| !whole.contains(table)) {
+                Some(known) if target.main => own = known,
+                _ if !target.main && !Rule::Parts.applies() => {}
+                _ if !Rule::Untold.applies() => {}
+                _ => {
+                    whole.insert(table.clone());
+                }
             }
         }
+        if let (Some(target), Some(selection), Some(chains)) = (main, &selection, chains) {
+            self.follow(target, selection, &chains, &mut own, &mut whole);
+        }
+        own.before.retain(|read| {
+            read.table
+                .as_ref()
+                .is_none_or(|table| !whole.contains(table))
+        });
+        if own.before.iter().all(|read| read.table.is_none()) {
+            own.before.clear();
+        }
         Plan {
-            rows: rows.filter(|rows| !whole.contains(&rows.table)),
+            before: own.before.into(),
+            rows: own.rows.filter(|rows| !whole.contains(&rows.table)),
+            after: own.after,
             ..Plan::whole(whole)
         }
     }
 
-    /// What changes beside the rows of the targets.
-    fn touched(&self, analysis: &Analysis) -> Touched {
+    /// What chooses the rows of the main target, if the same rows are found by a query of ours.
+    fn selection(&self, target: &Target) -> Option<Selection> {
+        if target.change.insert || !self.catalog.lockable(&target.table) {
+            return None;
+        }
+        let selection = Selection::of(self.sql, self.dialect)?;
+        let repeats = !selection.asks_others || !self.catalog.unrepeatable;
+        let same =
+            selection.steady && !selection.limited && !self.catalog.has_function(&selection.calls);
+        (repeats && same).then_some(selection)
+    }
+
+    /// The foreign keys along which the change of the main target goes on, if the rows can be asked for.
+    fn chains(&self, target: &Target, selection: &Selection) -> Option<Vec<Chain>> {
+        let told = || target.change.delete && self.key(target).is_some();
+        if !self.counts(selection) && !told() {
+            return None;
+        }
+        self.catalog.chains(&target.table, &target.change)
+    }
+
+    /// Asks for the rows that the foreign keys change.
+    fn follow(
+        &self,
+        target: &Target,
+        selection: &Selection,
+        chains: &[Chain],
+        own: &mut Own,
+        whole: &mut BTreeSet<Arc<str>>,
+    ) {
+        let chosen = self.chosen(target, selection);
+        let mut reads = Vec::new();
+        for chain in chains {
+            let Some((table, key)) = chain.table().and_then(|table| self.registry.get(table))
+            else {
+                continue;
+            };
+            match self.chained(&chosen, chain, table, key) {
+                Some(read) => reads.push(read),
+                None => {
+                    whole.insert(table.clone());
+                }
+            }
+        }
+        if !reads.is_empty() && own.before.is_empty() {
+            match self.locking(target, &chosen, own.rows.is_some()) {
+                Some(lock) => own.before.push(lock),
+                None => whole.extend(reads.drain(..).filter_map(|read| read.table)),
+            }
+        }
+        own.before.extend(reads);
+    }
+
+    fn chained(
+        &self,
+        chosen: &Chosen<'_>,
+        chain: &Chain,
+        table: &Arc<str>,
+        key: Key,
+    ) -> Option<Read> {
+        let Key::Columns(columns) = key else {
+            return None;
+        };
+        let effect = &chain.effect;
+        let readings = self.catalog.key(table, columns)?;
+        let kept = !self.sets_key(effect, columns) && self.catalog.tells(table, effect, columns);
+        let key = KeyColumns {
+            columns,
+            readings: &readings,
+        };
+        chosen.chained(chain, table.clone(), &key).filter(|_| kept)
+    }
+
+    /// Locks the rows of the main target before others are asked for.
+    fn locking(&self, target: &Target, chosen: &Chosen<'_>, told: bool) -> Option<Read> {
+        match self.key(target).filter(|_| told && target.change.delete) {
+            Some((table, columns, readings)) => {
+                let key = KeyColumns {
+                    columns,
+                    readings: &readings,
+                };
+                Some(chosen.rows(table, &key, Check::Keys))
+            }
+            None => self.counts(chosen.selection).then(|| chosen.lock()),
+        }
+    }
+
+    /// Whether rows that are as many as the changed ones are the changed ones: others may come in the place of some only
+    /// where a statement looks at more than the rows themselves.
+    fn counts(&self, selection: &Selection) -> bool {
+        self.dialect != Dialect::Postgres || !selection.asks_others
+    }
+
+    fn chosen<'s>(&self, target: &'s Target, selection: &'s Selection) -> Chosen<'s> {
+        Chosen {
+            dialect: self.dialect,
+            selection,
+            qualifier: &target.qualifier,
+            refers: target.change.delete || self.catalog.refers(&target.table, &target.change),
+        }
+    }
+
+    /// What changes beside the rows of the targets. `chained`: what foreign keys make of this one's change is asked for.
+    fn touched(&self, analysis: &Analysis, chained: Option<&Target>) -> Touched {
         let mut touched = self.catalog.called(&analysis.calls);
         for target in &analysis.targets {
+            let chained = chained.is_some_and(|main| std::ptr::eq(main, target));
             let more = match self.catalog.knows(&target.table) {
-                true => self.catalog.touched(&target.table, &target.change),
+                true => self.catalog.touched(&target.table, &target.change, chained),
                 false => self.unknown(),
             };
             touched.every |= more.every;
@@ -136,51 +312,134 @@ impl Planner<'_> {
         }
     }
 
-    fn rows(&self, target: &Target, key: Key, ending: Ending) -> Option<Rows> {
-        let Key::Columns(key) = key else {
+    /// The key of a target whose rows RETURNING or a query can tell.
+    fn key(&self, target: &Target) -> Option<(Arc<str>, &'static [&'static str], Vec<Reading>)> {
+        let (table, key) = self.registry.get(&target.table)?;
+        let Key::Columns(columns) = key else {
             return None;
         };
         let told = target.main
             && !target.untold
-            && !self.sets_key(&target.change, key)
-            && self.catalog.tells(&target.table, &target.change, key);
-        let (table, _) = self.registry.get(&target.table).filter(|_| told)?;
-        Some(Rows {
-            table: table.clone(),
-            suffix: self.suffix(target, key, ending)?,
-            keys: key.len(),
+            && self.catalog.tells(&target.table, &target.change, columns);
+        let readings = self.catalog.key(&target.table, columns).filter(|_| told)?;
+        Some((table.clone(), columns, readings))
+    }
+
+    fn own(
+        &self,
+        target: &Target,
+        analysis: &Analysis,
+        selection: Option<&Selection>,
+    ) -> Option<Own> {
+        let ending = analysis.ending;
+        let (table, columns, readings) = self.key(target)?;
+        let key = KeyColumns {
+            columns,
+            readings: &readings,
+        };
+        if target.change.insert {
+            return self.inserted(target, &table, &key, analysis);
+        }
+        let sets_key = self.sets_key(&target.change, columns);
+        let rows = self.suffix(target, &table, &key, ending);
+        if rows.is_some() && !sets_key {
+            return Some(Own {
+                rows,
+                ..Own::default()
+            });
+        }
+        self.asked(target, &table, &key, rows, selection?)
+    }
+
+    /// Rows that are asked for before the statement, because it does not tell them or not their old keys.
+    fn asked(
+        &self,
+        target: &Target,
+        table: &Arc<str>,
+        key: &KeyColumns<'_>,
+        rows: Option<Rows>,
+        selection: &Selection,
+    ) -> Option<Own> {
+        let sets_key = self.sets_key(&target.change, key.columns);
+        if !self.counts(selection) {
+            return None;
+        }
+        let after = match sets_key && rows.is_none() {
+            true => Some(self.renamed(target, table, key, selection)?),
+            false => None,
+        };
+        let chosen = self.chosen(target, selection);
+        Some(Own {
+            before: vec![chosen.rows(table.clone(), key, Check::Count)],
+            rows,
+            after,
+        })
+    }
+
+    /// Rows by the new key that the statement sets, if all of it is made of constants.
+    fn renamed(
+        &self,
+        target: &Target,
+        table: &Arc<str>,
+        key: &KeyColumns<'_>,
+        selection: &Selection,
+    ) -> Option<After> {
+        let constant = |column: &&str| {
+            let mut sets = selection
+                .sets
+                .iter()
+                .filter(|set| set.column == fold(column));
+            let set = sets.next().filter(|_| sets.next().is_none())?;
+            Some(((*column).to_owned(), set.constant.clone()?))
+        };
+        let values = key
+            .columns
+            .iter()
+            .map(constant)
+            .collect::<Option<Vec<_>>>()?;
+        let place = self.catalog.place(&target.table)?;
+        let read = Having {
+            dialect: self.dialect,
+            place,
+            parameters: selection.parameters,
+        }
+        .any(table, key, &[values], Check::Nothing);
+        Some(After {
+            read,
+            least: 0,
+            count: Count::Any,
         })
     }
 
     fn sets_key(&self, change: &Change, key: &[&str]) -> bool {
         let columns: HashSet<_> = key.iter().map(|column| fold(column)).collect();
-        change.update.any(&columns) || self.dialect == Dialect::Sqlite && change.update.any(ROWIDS)
+        let by_rowid =
+            self.dialect == Dialect::Sqlite && change.update.any(ROWIDS) && Rule::Rowid.applies();
+        (change.update.any(&columns) || by_rowid) && Rule::OldKeys.applies()
     }
 
-    fn suffix(&self, target: &Target, key: &[&str], ending: Ending) -> Option<Arc<str>> {
+    fn suffix(
+        &self,
+        target: &Target,
+        table: &Arc<str>,
+        key: &KeyColumns<'_>,
+        ending: Ending,
+    ) -> Option<Rows> {
         // A line break first: the statement may end in a line comment.
-        let mut suffix = String::from(match ending {
+        let start = match ending {
+            _ if !self.catalog.returning => return None,
             Ending::Closed => return None,
             Ending::Open => "\nRETURNING ",
             Ending::Returning => "\n, ",
-        });
-        for (at, column) in key.iter().enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            let column = self.column(target, column);
-            write!(suffix, "{comma}{column} AS __idempotent_key_{}", at + 1).ok()?;
-        }
-        Some(suffix.into())
-    }
-
-    /// SQLite's RETURNING knows the target's columns alone, and takes a name in double quotes that
-    /// it does not know for a string.
-    fn column(&self, target: &Target, column: &str) -> String {
-        match self.dialect {
-            Dialect::Postgres => {
-                format!("{}.\"{}\"", target.qualifier, column.replace('"', "\"\""))
-            }
-            _ => format!("`{}`", column.replace('`', "``")),
-        }
+        };
+        // SQLite's RETURNING knows the target's columns alone.
+        let qualifier = (self.dialect == Dialect::Postgres).then_some(target.qualifier.as_str());
+        let expressions = key.expressions(self.dialect, qualifier);
+        Some(Rows {
+            table: table.clone(),
+            suffix: format!("{start}{expressions}").into(),
+            keys: key.columns.len(),
+        })
     }
 }
 

@@ -86,20 +86,20 @@ impl Statement {
 
 /// Byte offsets of the tokenizer's places, which are lines and columns in characters. Asked for in
 /// the order of the text.
-struct Places<'a> {
+pub(super) struct Places<'a> {
     chars: std::str::CharIndices<'a>,
     at: Location,
 }
 
 impl<'a> Places<'a> {
-    fn new(sql: &'a str) -> Self {
+    pub(super) fn new(sql: &'a str) -> Self {
         Self {
             chars: sql.char_indices(),
             at: Location { line: 1, column: 1 },
         }
     }
 
-    fn offset(&mut self, place: Location) -> Option<usize> {
+    pub(super) fn offset(&mut self, place: Location) -> Option<usize> {
         while self.at != place {
             match self.chars.next()? {
                 (_, '\n') => {

@@ -4,19 +4,37 @@
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, Bool, Oid, SmallInt, Text};
 
+/// A column's reading is how its value as a key is told: types whose binary form is one per value as they are, others
+/// through a hash of the database's own, which agrees with its equality (there since PostgreSQL 14).
 pub(super) const RELATIONS: &str = "
 SELECT c.oid AS id, c.relname::text AS name, c.relkind::text AS kind,
+       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) AS sql,
        pg_catalog.row_security_active(c.oid) AS secured,
+       pg_catalog.has_any_column_privilege(c.oid, 'UPDATE') AS lockable,
        pg_catalog.array_remove(pg_catalog.array_agg(CASE
            WHEN pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') THEN a.attname::text
-       END), NULL) AS columns
+       END ORDER BY a.attnum), NULL) AS columns,
+       pg_catalog.array_remove(pg_catalog.array_agg(CASE
+           WHEN NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') THEN NULL
+           WHEN coalesce((pg_catalog.to_jsonb(o) ->> 'collisdeterministic')::boolean, true) IS FALSE THEN 'text hash'
+           WHEN t.typtype = 'e' OR coalesce(nullif(t.typbasetype, 0), t.oid) IN (16, 17, 18, 19, 20, 21, 23, 25, 26,
+               650, 700, 701, 774, 790, 829, 869, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562,
+               1700, 2950, 3220) THEN 'plain'
+           WHEN t.typname = 'citext' THEN 'citext'
+           WHEN pg_catalog.current_setting('server_version_num')::int >= 140000 AND
+               (t.oid = 3802 OR t.typelem IN (17, 19, 20, 21, 23, 25, 26, 700, 701, 1042, 1043, 1082, 1083, 1114,
+                1184, 1700, 2950)) THEN 'hash'
+           WHEN a.attname IS NOT NULL THEN 'never'
+       END ORDER BY a.attnum), NULL) AS readings
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
   AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)
-GROUP BY c.oid, c.relname, c.relkind";
+GROUP BY c.oid, c.relname, c.relkind, n.nspname";
 
 pub(super) const FUNCTIONS: &str = "
 SELECT p.oid AS id, p.proname::text AS name, l.lanname::text AS language,
@@ -64,10 +82,14 @@ WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
 pub(super) const REFERENCES: &str = "
 SELECT k.conrelid AS child, k.confrelid AS parent,
        k.confdeltype::text AS on_delete, k.confupdtype::text AS on_update,
-       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-             WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)) AS child_columns,
-       ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-             WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)) AS columns
+       ARRAY(SELECT a.attname::text
+             FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum
+             ORDER BY u.place) AS child_columns,
+       ARRAY(SELECT a.attname::text
+             FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u (attnum, place)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum
+             ORDER BY u.place) AS columns
 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'";
 
 pub(super) const INHERITS: &str =
@@ -83,8 +105,14 @@ pub(super) struct RelationRow {
     pub(super) kind: String,
     #[diesel(sql_type = Bool)]
     pub(super) secured: bool,
+    #[diesel(sql_type = Bool)]
+    pub(super) lockable: bool,
+    #[diesel(sql_type = Text)]
+    pub(super) sql: String,
     #[diesel(sql_type = Array<Text>)]
     pub(super) columns: Vec<String>,
+    #[diesel(sql_type = Array<Text>)]
+    pub(super) readings: Vec<String>,
 }
 
 #[derive(QueryableByName)]

@@ -24,7 +24,7 @@ fn touched(sql: &str, conn: &mut PgConnection) -> Touched {
     let analysis = analyse(sql, Dialect::Postgres).unwrap();
     let target = &analysis.targets[0];
     let catalog = Catalog::load_postgres(conn).unwrap();
-    catalog.touched(&target.table, &target.change)
+    catalog.touched(&target.table, &target.change, false)
 }
 
 #[track_caller]

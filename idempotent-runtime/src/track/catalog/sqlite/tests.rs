@@ -47,7 +47,7 @@ fn catalog() -> Catalog {
 fn touches(sql: &str, expected: &[&str]) {
     let analysis = analyse(sql, Dialect::Sqlite).unwrap();
     let target = &analysis.targets[0];
-    let touched = catalog().touched(&target.table, &target.change);
+    let touched = catalog().touched(&target.table, &target.change, false);
     let expected = Touched {
         tables: expected.iter().map(|&name| name.into()).collect(),
         every: false,

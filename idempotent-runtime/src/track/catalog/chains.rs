@@ -1,0 +1,111 @@
+//! The ways along which foreign keys pass a change on, from the changed rows to those of other tables.
+
+use super::{Catalog, Name, Place, Reference, Relation};
+use crate::track::statement::change::Change;
+
+/// More ways than these are not asked for one by one.
+const MOST_CHAINS: usize = 16;
+
+/// From a changed table to one whose rows change with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
+    /// The first refers to the changed table, each other to the one before it.
+    pub(crate) hops: Vec<Hop>,
+    /// What happens to the rows of the last.
+    pub(crate) effect: Change,
+}
+
+/// One foreign key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) child: Name,
+    /// How SQL names the child.
+    pub(crate) sql: String,
+    /// Each column of the child with the one that it refers to.
+    pub(crate) pairs: Vec<(String, String)>,
+}
+
+impl Chain {
+    /// The table whose rows change.
+    pub(crate) fn table(&self) -> Option<&Name> {
+        self.hops.last().map(|hop| &hop.child)
+    }
+}
+
+impl Catalog {
+    /// All ways, each once; nothing if some of them cannot be followed by a query, such as one that comes back to a
+    /// table that it has been at.
+    pub(crate) fn chains(&self, table: &str, change: &Change) -> Option<Vec<Chain>> {
+        let mut chains = Vec::new();
+        self.follow(
+            table,
+            change,
+            &mut vec![Name::from(table)],
+            &mut Vec::new(),
+            &mut chains,
+        )?;
+        Some(chains)
+    }
+
+    fn follow(
+        &self,
+        table: &str,
+        change: &Change,
+        seen: &mut Vec<Name>,
+        hops: &mut Vec<Hop>,
+        chains: &mut Vec<Chain>,
+    ) -> Option<()> {
+        let Some(relation) = self.relations.get(table) else {
+            return Some(());
+        };
+        // What a conflict replaces is not among the rows that were asked for.
+        if relation.suffers(change) != *change {
+            return None;
+        }
+        for reference in &relation.references {
+            let Some(effect) = relation.passed_on(reference, change) else {
+                continue;
+            };
+            if seen.contains(&reference.child) || chains.len() >= MOST_CHAINS {
+                return None;
+            }
+            hops.push(self.hop(relation, reference)?);
+            chains.push(Chain {
+                hops: hops.clone(),
+                effect: effect.clone(),
+            });
+            seen.push(reference.child.clone());
+            self.follow(&reference.child, &effect, seen, hops, chains)?;
+            seen.pop();
+            hops.pop();
+        }
+        Some(())
+    }
+
+    fn hop(&self, parent: &Relation, reference: &Reference) -> Option<Hop> {
+        let child = self.relation(&reference.child)?;
+        let Place::One(sql) = &child.place else {
+            return None;
+        };
+        let alone =
+            |relation: &Relation| relation.children.is_empty() && relation.parents.is_empty();
+        let readable = |relation: &Relation, column: &str| {
+            let columns = relation.columns.as_ref();
+            columns.is_some_and(|columns| {
+                columns.contains_key(column)
+                    || self.folds
+                        && columns
+                            .keys()
+                            .any(|known| super::super::fold(known) == super::super::fold(column))
+            })
+        };
+        let pairs = &reference.pairs;
+        let all = |(own, other): &(String, String)| readable(child, own) && readable(parent, other);
+        let whole = !pairs.is_empty() && pairs.iter().all(all);
+        (alone(child) && alone(parent) && !child.opaque && whole).then(|| Hop {
+            child: reference.child.clone(),
+            sql: sql.clone(),
+            pairs: pairs.clone(),
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! How the value of a key column is read, so that equal keys and only those read alike.
+
+/// How a column is read where it is a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As it is.
+    #[default]
+    Plain,
+    /// Through an expression with `{}` in the column's place: its collation or its type has several spellings of one
+    /// value, or its text form depends on the session.
+    Through(&'static str),
+    /// Not at all.
+    Never,
+}
+
+impl Reading {
+    /// The expression, for a column as SQL names it.
+    pub(crate) fn of(self, column: &str) -> String {
+        match self {
+            Self::Through(template) => template.replace("{}", column),
+            Self::Plain | Self::Never => column.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! INSERT and REPLACE: new rows, and those that they are in conflict with, are found by their unique values.
+
+use std::sync::Arc;
+
+use super::{After, Count, Own, Planner};
+use crate::track::catalog::Fill;
+use crate::track::fold;
+use crate::track::rules::Rule;
+use crate::track::statement::Dialect;
+use crate::track::statement::analyse::{Analysis, Target};
+use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
+use crate::track::statement::values::{Value, Values};
+
+/// More rows than these are not looked for one by one.
+const MOST_ROWS: usize = 256;
+
+impl Planner<'_> {
+    pub(super) fn inserted(
+        &self,
+        target: &Target,
+        table: &Arc<str>,
+        key: &KeyColumns<'_>,
+        analysis: &Analysis,
+    ) -> Option<Own> {
+        if self.sets_key(&target.change, key.columns) {
+            return None;
+        }
+        let new = New {
+            planner: self,
+            target,
+            table,
+            key,
+            values: Values::of(self.sql, self.dialect)
+                .filter(|values| values.rows.len() <= MOST_ROWS),
+        };
+        let mut own = Own {
+            rows: self.suffix(target, table, key, analysis.ending),
+            ..Own::default()
+        };
+        match &own.rows {
+            Some(_) if target.change.delete && Rule::Replaced.applies() => {
+                own.before.extend(new.replaced()?)
+            }
+            Some(_) => {}
+            None if !Rule::NewRows.applies() => {}
+            None => own.after = Some(new.found(&mut own.before, analysis.skips)?),
+        }
+        Some(own)
+    }
+}
+
+/// The rows of an INSERT or a REPLACE.
+struct New<'a> {
+    planner: &'a Planner<'a>,
+    target: &'a Target,
+    table: &'a Arc<str>,
+    key: &'a KeyColumns<'a>,
+    /// What they are made of, if that is written out.
+    values: Option<Values>,
+}
+
+impl New<'_> {
+    /// Asks for the rows that make room for the new ones, but for those of the same key: nothing if they cannot be asked
+    /// for, `Some(None)` if there are none.
+    fn replaced(&self) -> Option<Option<Read>> {
+        let others = self.others()?;
+        if others.is_empty() {
+            return Some(None);
+        }
+        let conditions = self.conditions(&others)?;
+        if conditions.is_empty() {
+            return Some(None);
+        }
+        Some(Some(self.having()?.any(
+            self.table,
+            self.key,
+            &conditions,
+            Check::Nothing,
+        )))
+    }
+
+    /// Unique indexes beside the key.
+    fn others(&self) -> Option<Vec<&Vec<String>>> {
+        let is_key = |index: &&Vec<String>| {
+            index.len() == self.key.columns.len()
+                && self
+                    .key
+                    .columns
+                    .iter()
+                    .all(|column| index.contains(&fold(column)))
+        };
+        let unique = self.planner.catalog.unique(&self.target.table)?;
+        Some(unique.iter().filter(|index| !is_key(index)).collect())
+    }
+
+    /// Asks for the rows once they are there. `skips`: rows that are in conflict are left as they are.
+    ///
+    /// Nothing is locked for that: in the MySQL family a lock on what is not there is one on the gap, by which two
+    /// inserts that do not concern each other could come to a deadlock.
+    fn found(&self, before: &mut Vec<Read>, skips: bool) -> Option<After> {
+        let change = &self.target.change;
+        let unique = self.planner.catalog.unique(&self.target.table)?;
+        let columns: Vec<_> = unique.iter().flatten().map(String::as_str).collect();
+        if self.planner.catalog.rewrites(&self.target.table, &columns) {
+            return None;
+        }
+        let rows = self.values.as_ref()?.rows.len();
+        let having = self.having()?;
+        let plain = !change.delete && !change.update.is_some() && !skips;
+        if plain && self.numbered() {
+            return Some(After {
+                read: having.numbered(self.table, self.key, rows),
+                least: rows,
+                count: Count::Any,
+            });
+        }
+        let conditions = self.conditions(&unique.iter().collect::<Vec<_>>())?;
+        if conditions.is_empty() {
+            return None;
+        }
+        if skips {
+            before.push(having.any(self.table, self.key, &conditions, Check::Kept));
+        }
+        Some(After {
+            read: having.any(self.table, self.key, &conditions, Check::Nothing),
+            least: rows,
+            count: match () {
+                () if skips => Count::New,
+                () if change.delete && !self.others()?.is_empty() => Count::Given,
+                () => Count::Any,
+            },
+        })
+    }
+
+    fn having(&self) -> Option<Having<'_>> {
+        Some(Having {
+            dialect: self.planner.dialect,
+            place: self.planner.catalog.place(&self.target.table)?,
+            parameters: self.values.as_ref()?.parameters,
+        })
+    }
+
+    /// What a row must have to be one of the new rows, or in conflict with one, in these indexes.
+    fn conditions(&self, indexes: &[&Vec<String>]) -> Option<Vec<Condition>> {
+        let values = self.values.as_ref()?;
+        let mut conditions = Vec::new();
+        for row in &values.rows {
+            for index in indexes {
+                conditions.extend(self.condition(values, row, index)?);
+            }
+        }
+        Some(conditions)
+    }
+
+    /// The same for one row and one index; `Some(None)`: no row can be, for a value is NULL or new.
+    fn condition(
+        &self,
+        values: &Values,
+        row: &[Value],
+        index: &[String],
+    ) -> Option<Option<Condition>> {
+        let fill = |column: &str| self.planner.catalog.fill(&self.target.table, column);
+        let mut condition = Condition::new();
+        let mut impossible = false;
+        for column in index {
+            match values.place(column).map(|place| &row[place]) {
+                Some(Value::Constant(piece)) => condition.push((column.clone(), piece.clone())),
+                Some(Value::Null) => impossible = true,
+                Some(Value::Computed) => return None,
+                None | Some(Value::Default) => {
+                    fill(column)?;
+                    impossible = true;
+                }
+            }
+        }
+        Some(Some(condition).filter(|_| !impossible))
+    }
+
+    /// Whether MySQL numbers all of the new rows itself.
+    fn numbered(&self) -> bool {
+        let ([column], Some(values)) = (self.key.columns, &self.values) else {
+            return false;
+        };
+        let column = fold(column);
+        let given = |row: &Vec<Value>| match values.place(&column).map(|place| &row[place]) {
+            None | Some(Value::Null | Value::Default) => false,
+            Some(Value::Constant(_) | Value::Computed) => true,
+        };
+        self.planner.dialect == Dialect::Mysql
+            && self.planner.catalog.fill(&self.target.table, &column) == Some(Fill::Serial)
+            && !values.rows.iter().any(given)
+    }
+}

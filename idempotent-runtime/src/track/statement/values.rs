@@ -1,0 +1,93 @@
+//! The rows that an INSERT or a REPLACE writes out, value by value.
+
+use sqlparser::tokenizer::Token;
+
+use super::Dialect;
+use super::text::{Piece, Text};
+
+/// What an INSERT puts into its table, as far as its text tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Values {
+    /// Folded.
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Value>>,
+    /// The number of the statement's last parameter, as SQLite counts them.
+    pub(crate) parameters: usize,
+}
+
+/// One value of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Constant(Piece),
+    Null,
+    /// `DEFAULT`.
+    Default,
+    /// Anything else.
+    Computed,
+}
+
+impl Values {
+    /// Of the only statement in `sql`, if it names its columns and has `VALUES`.
+    pub(crate) fn of(sql: &str, dialect: Dialect) -> Option<Self> {
+        let text = Text::new(sql, dialect)?;
+        let into = text.find(0..text.len(), &["INTO"])?;
+        let open = (into..text.len()).find(|&at| text.is_token(at, &Token::LParen))?;
+        let close = text.closing(open)?;
+        let columns = text.items(open + 1..close);
+        let columns: Vec<_> = columns
+            .into_iter()
+            .map(|item| text.name(item.end.checked_sub(1)?))
+            .collect::<Option<_>>()?;
+        if !text.is(close + 1, "VALUES") && !text.is(close + 1, "VALUE") {
+            return None;
+        }
+        let rows = text.rows(close + 2)?;
+        let whole = rows.iter().all(|row| row.len() == columns.len());
+        whole.then_some(Self {
+            columns,
+            rows,
+            parameters: match dialect {
+                Dialect::Sqlite => text.last_parameter()?,
+                Dialect::Postgres | Dialect::Mysql => 0,
+            },
+        })
+    }
+
+    /// Where a column is in each row.
+    pub(crate) fn place(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|known| known == column)
+    }
+}
+
+impl Text<'_> {
+    fn rows(&self, mut at: usize) -> Option<Vec<Vec<Value>>> {
+        let mut rows = Vec::new();
+        loop {
+            if !self.is_token(at, &Token::LParen) {
+                return None;
+            }
+            let close = self.closing(at)?;
+            let items = self.items(at + 1..close).into_iter();
+            rows.push(items.map(|item| self.value(item)).collect());
+            at = close + 1;
+            match self.is_token(at, &Token::Comma) {
+                true => at += 1,
+                false => return Some(rows),
+            }
+        }
+    }
+
+    fn value(&self, item: std::ops::Range<usize>) -> Value {
+        let single = item.len() == 1;
+        if single && self.is(item.start, "NULL") {
+            return Value::Null;
+        }
+        if single && self.is(item.start, "DEFAULT") {
+            return Value::Default;
+        }
+        self.constant(item).map_or(Value::Computed, Value::Constant)
+    }
+}
+
+#[cfg(test)]
+mod tests;

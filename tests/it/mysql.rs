@@ -1,0 +1,33 @@
+//! Every case that the other databases have and MariaDB has, too; and MariaDB's own.
+#![allow(clippy::duplicate_mod, reason = "each case runs on every database")]
+
+/// The connection that the cases use.
+pub type C = diesel::MysqlConnection;
+
+/// A change of rows that nobody can tell: nothing can follow it, and who asks twice may get other rows.
+const UNKNOWN_ROWS: &str = "UPDATE users SET name = 'x' WHERE rand() < 2";
+
+/// What is known to change when a part of the key of (1, a) does.
+const OLD_KEY: &[&str] = &["memberships:*"; 2];
+
+/// What a migration is known to change that changes all of the users, and then the schema.
+const MIGRATED: [&str; 3] = ["users:1", "users:2", "users:3"];
+
+/// A name that is quoted.
+const QUOTED: &str = "`S`";
+
+/// Other words for the beginning and the end of a transaction.
+const LONG_FORMS: (&str, &str) = ("START TRANSACTION", "COMMIT WORK");
+
+#[path = "both/attribution.rs"]
+mod attribution;
+#[path = "both/commits.rs"]
+mod commits;
+#[path = "both/keys.rs"]
+mod keys;
+#[path = "both/pools.rs"]
+mod pools;
+#[path = "both/stale.rs"]
+mod stale;
+#[path = "both/transactions.rs"]
+mod transactions;

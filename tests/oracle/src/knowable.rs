@@ -1,0 +1,225 @@
+//! Where the changed rows cannot be known, so that `table:*` is the best that can be said. Everything else that comes
+//! as `table:*` is coarse.
+//!
+//! | what | why its rows cannot be known |
+//! | --- | --- |
+//! | TRUNCATE, MERGE, COPY | they have no RETURNING (MERGE has it from PostgreSQL 17 on) |
+//! | CALL, DO, blocks of code, functions that change rows | what they run is not in the text |
+//! | several statements in one text | they return no rows |
+//! | WITH, whose parts are changes | only the last one's rows are returned |
+//! | LIMIT without a total order (MariaDB) | which rows it takes is not settled beforehand |
+//! | IGNORE on UPDATE (MariaDB), OR FAIL (SQLite), after an error | which rows it got to is not told |
+//! | triggers and rules that change tracked tables | their rows are never returned |
+//! | triggers that set keys, or put rows elsewhere | the key that was given is not the row's |
+//! | tables with rules | what RETURNING tells is the rule's to say |
+//! | views, and tables that a tracked view shows | a view's rows have no key of their own |
+//! | heirs and parts, and what has them | the same row goes by several names |
+
+use std::collections::BTreeSet;
+
+use crate::models::{MODELS, VIEW};
+use crate::names;
+use crate::schema::{Effect, Event, Schema, Storage};
+use crate::statement::{Body, Conflict, Expr, Relation, Statement};
+
+/// The names, as in `t_int:*`, that a statement may be answered with for want of better.
+#[must_use]
+pub fn unknowable(statement: &Statement, schema: &Schema) -> BTreeSet<String> {
+    let mut finder = Finder {
+        schema,
+        found: BTreeSet::new(),
+        seen: BTreeSet::new(),
+    };
+    finder.body(&statement.body);
+    finder
+        .found
+        .iter()
+        .map(|model| names::whole(*model))
+        .collect()
+}
+
+struct Finder<'a> {
+    schema: &'a Schema,
+    found: BTreeSet<usize>,
+    /// Tables, and what was done to them, that were followed already.
+    seen: BTreeSet<(usize, u8)>,
+}
+
+impl Finder<'_> {
+    fn every(&mut self) {
+        self.found
+            .extend((0..MODELS.len()).filter(|model| MODELS[*model].tracked));
+    }
+
+    fn body(&mut self, body: &Body) {
+        match body {
+            Body::Insert(insert) => {
+                let events: &[Event] = match insert.conflict {
+                    Conflict::Update(..) | Conflict::UpdateSome(..) => {
+                        &[Event::Insert, Event::Update]
+                    }
+                    Conflict::Replace | Conflict::Or("REPLACE") => &[Event::Insert, Event::Delete],
+                    _ => &[Event::Insert],
+                };
+                self.relation(insert.target.relation, events);
+                self.ignores(&insert.conflict, insert.target.relation);
+                if let Conflict::Update(_, set) | Conflict::UpdateSome(_, set, _) = &insert.conflict
+                {
+                    self.set(set);
+                }
+            }
+            Body::Update(update) => {
+                let events: &[Event] = match update.conflict {
+                    Conflict::Or("REPLACE") => &[Event::Update, Event::Delete],
+                    _ => &[Event::Update],
+                };
+                self.relation(update.target.relation, events);
+                self.ignores(&update.conflict, update.target.relation);
+                self.set(&update.set);
+                self.limit(update.limit, update.target.relation);
+            }
+            Body::Delete(delete) => {
+                self.relation(delete.target.relation, &[Event::Delete]);
+                self.limit(delete.limit, delete.target.relation);
+            }
+            Body::Reading(_, body) => self.body(body),
+            _ => self.every(),
+        }
+    }
+
+    /// OR FAIL keeps what came before its error.
+    fn ignores(&mut self, conflict: &Conflict, relation: Relation) {
+        if matches!(conflict, Conflict::Or("FAIL")) {
+            self.whole(relation);
+        }
+    }
+
+    fn limit(&mut self, limit: Option<(u32, bool)>, relation: Relation) {
+        if matches!(limit, Some((_, false))) {
+            self.whole(relation);
+        }
+    }
+
+    fn set(&mut self, set: &[(&'static str, Expr)]) {
+        if set
+            .iter()
+            .any(|(_, expression)| matches!(expression, Expr::Call(_)))
+        {
+            self.every();
+        }
+    }
+
+    fn whole(&mut self, relation: Relation) {
+        if let Relation::Table(table) | Relation::Part(table, _) = relation {
+            self.found.insert(self.schema.tables[table].model);
+        }
+    }
+
+    fn relation(&mut self, relation: Relation, events: &[Event]) {
+        match relation {
+            Relation::Table(table) => {
+                for event in events {
+                    self.table(table, *event);
+                }
+            }
+            Relation::Part(table, _) => self.hit(table, events),
+            Relation::View(view) => {
+                self.found.insert(VIEW);
+                let base = self.schema.views[view].base;
+                self.hit(base, &[Event::Insert, Event::Update, Event::Delete]);
+            }
+        }
+    }
+
+    /// Rows that are not told change, of this table and of what follows.
+    fn hit(&mut self, table: usize, events: &[Event]) {
+        self.found.insert(self.schema.tables[table].model);
+        for event in events {
+            self.table(table, *event);
+        }
+    }
+
+    fn table(&mut self, table: usize, event: Event) {
+        if !self.seen.insert((table, event as u8)) {
+            return;
+        }
+        self.shown(table);
+        if event == Event::Insert
+            && self
+                .schema
+                .called
+                .is_some_and(|(called, _)| called == table)
+        {
+            self.every();
+        }
+        self.referring(table, event);
+        for trigger in self.schema.triggers.iter().chain(&self.schema.late) {
+            if trigger.table == table && trigger.event == event {
+                self.effect(table, &trigger.does);
+            }
+        }
+    }
+
+    /// Where the same row goes by other names.
+    fn shown(&mut self, table: usize) {
+        let schema = self.schema;
+        if schema
+            .views
+            .iter()
+            .any(|view| view.base == table && view.model.is_some())
+        {
+            self.found.insert(VIEW);
+        }
+        for (at, other) in schema.tables.iter().enumerate() {
+            let kin = other.storage == Storage::Inherits(table)
+                || schema.tables[table].storage == Storage::Inherits(at);
+            if kin {
+                self.found.insert(other.model);
+                self.found.insert(schema.tables[table].model);
+            }
+        }
+    }
+
+    /// The rows that a foreign key changes could be known; what their triggers do could not.
+    fn referring(&mut self, table: usize, event: Event) {
+        if event == Event::Insert {
+            return;
+        }
+        for child in 0..self.schema.tables.len() {
+            let refers = |reference: &crate::schema::Reference| reference.parent == table;
+            if self.schema.tables[child].references.iter().any(refers) {
+                self.table(child, Event::Update);
+                self.table(child, Event::Delete);
+            }
+        }
+    }
+
+    fn effect(&mut self, table: usize, effect: &Effect) {
+        match effect {
+            Effect::Rekey(_) => {
+                self.found.insert(self.schema.tables[table].model);
+            }
+            Effect::Also(body)
+            | Effect::Instead(body)
+            | Effect::Together(body)
+            | Effect::Rule(body)
+            | Effect::Deferred(body) => self.effects(body),
+            Effect::Dynamic(_) => self.every(),
+        }
+        if matches!(effect, Effect::Instead(_) | Effect::Rule(_)) {
+            self.found.insert(self.schema.tables[table].model);
+        }
+    }
+
+    fn effects(&mut self, body: &Body) {
+        let (relation, events): (_, &[Event]) = match body {
+            Body::Insert(insert) => (insert.target.relation, &[Event::Insert, Event::Update]),
+            Body::Update(update) => (update.target.relation, &[Event::Update]),
+            Body::Delete(delete) => (delete.target.relation, &[Event::Delete]),
+            _ => return self.every(),
+        };
+        if let Relation::Table(table) = relation {
+            self.hit(table, events);
+        }
+    }
+}
