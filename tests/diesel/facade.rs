@@ -9,8 +9,11 @@ pub type SqliteConnection = idempotent_runtime::TrackedConnection<diesel::Sqlite
 pub type PgConnection = idempotent_runtime::TrackedConnection<diesel::PgConnection>;
 
 /// As Diesel's.
+pub type MysqlConnection = idempotent_runtime::TrackedConnection<diesel::MysqlConnection>;
+
+/// As Diesel's.
 pub mod prelude {
-    pub use super::{Attached, PgConnection, SqliteConnection};
+    pub use super::{Attached, MysqlConnection, PgConnection, SqliteConnection};
     pub use diesel::prelude::*;
 }
 
@@ -24,6 +27,12 @@ pub mod sqlite {
 pub mod pg {
     pub use super::PgConnection;
     pub use diesel::pg::*;
+}
+
+/// As Diesel's.
+pub mod mysql {
+    pub use super::MysqlConnection;
+    pub use diesel::mysql::*;
 }
 
 /// What the set-up of the examples calls in the place of `establish`, so that their changes are announced.

@@ -54,6 +54,14 @@ fn name_database() {
     std::env::set_var("PG_DATABASE_URL", support::postgres().database("examples"));
 }
 
+#[cfg(feature = "mysql")]
+fn name_database() {
+    std::env::set_var(
+        "MYSQL_UNIT_TEST_DATABASE_URL",
+        support::mariadb().database("examples"),
+    );
+}
+
 /// Each example has one of its own, in memory.
 #[cfg(feature = "sqlite")]
 fn name_database() {}

@@ -29,6 +29,8 @@ use crate::execution::Scope;
 use crate::hold::Hold;
 
 mod batch;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;
