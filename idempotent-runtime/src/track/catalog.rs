@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::rules::Rule;
 use super::statement::change::{Cascade, Change, Columns};
 pub(crate) use chains::{Chain, Hop};
-pub(crate) use reading::Reading;
+pub(crate) use reading::{Kind, Reading};
 use source::Source;
 
 /// A folded, unqualified name. Relations of one name in several schemas are one here: each of
@@ -429,5 +429,14 @@ impl Catalog {
                 .merge(columns, false, (*table).to_owned());
         }
         catalog
+    }
+
+    /// Reads a column so.
+    pub(crate) fn set_reading(&mut self, table: &str, column: &str, reading: Reading) {
+        let relation = self.entry(&Name::from(table));
+        relation
+            .columns
+            .get_or_insert_default()
+            .insert(column.to_owned(), reading);
     }
 }

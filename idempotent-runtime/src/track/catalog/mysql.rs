@@ -6,7 +6,7 @@ use diesel::mysql::MysqlConnection;
 use diesel::{QueryResult, RunQueryDsl, sql_query};
 
 use super::source::words;
-use super::{Action, Catalog, Fill, Name, Reading, Reference, Rekeys, Source, Trigger};
+use super::{Action, Catalog, Fill, Kind, Name, Reading, Reference, Rekeys, Source, Trigger};
 use crate::track::fold;
 use crate::track::statement::change::{Change, Columns};
 use queries::{
@@ -137,8 +137,8 @@ fn fill(column: &ColumnRow) -> Option<Fill> {
 /// them; times independent of the session's time zone.
 fn reading(column: &ColumnRow) -> Reading {
     match column.kind.as_str() {
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "uuid" | "inet6"
-        | "inet4" => Reading::Plain,
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Reading::Same(Kind::Integer),
+        "decimal" | "uuid" | "inet6" | "inet4" => Reading::Plain,
         "year" | "enum" | "set" | "bit" => Reading::Through("({} + 0)"),
         "date" | "datetime" | "time" => Reading::Through("CAST({} AS CHAR)"),
         "timestamp" => Reading::Through("CAST(UNIX_TIMESTAMP({}) AS CHAR)"),

@@ -186,8 +186,11 @@ fn of_plan(plan: &Plan) -> Changes {
 fn note_plan(plan: &Plan, changes: &mut Changes) {
     note_whole(plan, changes);
     let told = plan.rows.iter().map(|rows| &rows.table);
+    let given = plan.given.iter().map(|given| &given.table);
     let asked = plan.reads().filter_map(|read| read.table.as_ref());
-    told.chain(asked).for_each(|table| changes.whole(table));
+    told.chain(given)
+        .chain(asked)
+        .for_each(|table| changes.whole(table));
 }
 
 /// A parameter in a batch has no value, and each way to send it has its own word for that.

@@ -21,7 +21,7 @@ pub(crate) struct Analysis {
     pub(crate) targets: Vec<Target>,
     /// It runs something that is not in the text.
     pub(crate) hidden: bool,
-    /// `INSERT IGNORE`: rows that are in conflict are left out.
+    /// `INSERT IGNORE`, `DO NOTHING`: rows that are in conflict are left out.
     pub(crate) skips: bool,
     pub(crate) ending: Ending,
     /// Folded names of the functions that the text calls, and of more, for a name before a
@@ -165,11 +165,10 @@ impl Facts {
         let mut change = Change::insert();
         match &insert.on {
             None => {}
-            Some(OnInsert::OnConflict(conflict)) => {
-                if let OnConflictAction::DoUpdate(update) = &conflict.action {
-                    change.update = set(&update.assignments);
-                }
-            }
+            Some(OnInsert::OnConflict(conflict)) => match &conflict.action {
+                OnConflictAction::DoUpdate(update) => change.update = set(&update.assignments),
+                OnConflictAction::DoNothing => self.skips |= main,
+            },
             Some(OnInsert::DuplicateKeyUpdate(assignments)) => change.update = set(assignments),
             Some(_) => change.update = Columns::All,
         }
