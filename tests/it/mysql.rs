@@ -4,7 +4,7 @@
 /// The connection that the cases use.
 pub type C = diesel::MysqlConnection;
 
-/// A change of rows that nobody can tell: nothing can follow it, and who asks twice may get other rows.
+/// A change of rows that nobody can tell: who asks twice may get others.
 const UNKNOWN_ROWS: &str = "UPDATE users SET name = 'x' WHERE rand() < 2";
 
 /// What is known to change when a part of the key of (1, a) does.

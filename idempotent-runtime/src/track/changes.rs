@@ -97,6 +97,8 @@ impl Changes {
 struct Level {
     name: Option<String>,
     changes: Changes,
+    /// As many savepoints of this name are below it, with nothing between them.
+    below: usize,
 }
 
 /// What the open transaction of a connection has changed so far.
@@ -125,19 +127,18 @@ impl ChangeLog {
 
     /// A savepoint was set.
     pub(crate) fn savepoint(&mut self, name: &str) {
-        // Diesel sets a savepoint again after rolling back to it, without a release; a second empty level of the
-        // same name would say nothing more, and a long loop would pile them up.
-        // (The first level is the transaction, even where a savepoint opened it.)
-        if self.levels.len() < 2
-            || !self
-                .levels
-                .last()
-                .is_some_and(|top| top.name.as_deref() == Some(name) && top.changes.is_empty())
-        {
-            self.levels.push(Level {
+        // Diesel sets a savepoint again after rolling back to it, without a release: empty ones of one name are
+        // counted, since a long loop would pile them up. (The first level is the transaction, even where a savepoint
+        // opened it.)
+        let nested = self.levels.len() > 1;
+        match self.levels.last_mut() {
+            Some(top) if nested && top.name.as_deref() == Some(name) && top.changes.is_empty() => {
+                top.below += 1;
+            }
+            _ => self.levels.push(Level {
                 name: Some(name.to_owned()),
-                changes: Changes::default(),
-            });
+                ..Level::default()
+            }),
         }
     }
 
@@ -151,9 +152,17 @@ impl ChangeLog {
         let Some(index) = self.find(name).filter(|index| *index > 0) else {
             return;
         };
-        let released = self.levels.split_off(index);
+        let mut released = self.levels.split_off(index);
         if !Rule::Savepoints.applies() {
             return;
+        }
+        if let Some(mut level) = released
+            .first_mut()
+            .filter(|level| level.below > 0)
+            .map(std::mem::take)
+        {
+            level.below -= 1;
+            self.levels.push(level);
         }
         if let Some(below) = self.levels.last_mut() {
             released
@@ -254,6 +263,28 @@ mod tests {
             log.rollback_to("a");
         });
         assert_eq!(left, row("1"));
+    }
+
+    #[test]
+    fn savepoints_of_one_name_are_released_one_by_one() {
+        let left = opened(|log| {
+            log.savepoint("a");
+            log.note(row("1"));
+            log.savepoint("a");
+            log.savepoint("a");
+            log.release("a");
+            log.rollback_to("a");
+            log.rollback_to("a");
+        });
+        assert_eq!(left, row("1"));
+        let left = opened(|log| {
+            log.savepoint("a");
+            log.savepoint("a");
+            log.note(row("1"));
+            log.release("a");
+            log.rollback_to("a");
+        });
+        assert!(left.is_empty());
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(super) struct Telling<'a, T> {
     /// The statement's own SQL, where it was built already.
     pub(super) text: Option<&'a str>,
     pub(super) suffix: &'a str,
+    /// As many bytes at the text's end are left out.
+    pub(super) cut: usize,
 }
 
 /// The same for statements that have a `RETURNING` of their own, and so the types of its columns.
@@ -21,6 +23,8 @@ pub(super) struct TellingMore<'a, T> {
     /// The statement's own SQL, where it was built already.
     pub(super) text: Option<&'a str>,
     pub(super) suffix: &'a str,
+    /// As many bytes at the text's end are left out.
+    pub(super) cut: usize,
 }
 
 /// Tells the prepared statement with the suffix from the one without.
@@ -101,7 +105,7 @@ impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for Telling<'_, T> {
     }
 
     fn to_sql(&self, out: &mut DB::QueryBuilder, backend: &DB) -> QueryResult<()> {
-        write(&self.statement, self.text, out, backend)?;
+        write(&self.statement, self.text, self.cut, out, backend)?;
         out.push_sql(self.suffix);
         Ok(())
     }
@@ -115,7 +119,7 @@ impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for TellingMore<'_, T>
     }
 
     fn to_sql(&self, out: &mut DB::QueryBuilder, backend: &DB) -> QueryResult<()> {
-        write(&self.statement, self.text, out, backend)?;
+        write(&self.statement, self.text, self.cut, out, backend)?;
         out.push_sql(self.suffix);
         Ok(())
     }
@@ -125,12 +129,13 @@ impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for TellingMore<'_, T>
 fn write<DB: Backend>(
     statement: &impl QueryFragment<DB>,
     text: Option<&str>,
+    cut: usize,
     out: &mut DB::QueryBuilder,
     backend: &DB,
 ) -> QueryResult<()> {
     match text {
         Some(text) => {
-            out.push_sql(text);
+            out.push_sql(&text[..text.len().saturating_sub(cut)]);
             Ok(())
         }
         None => statement.to_sql(out, backend),

@@ -202,7 +202,11 @@ impl Plans {
 
     fn remember(&mut self, id: Option<TypeId>, sql: &str, step: Step) {
         if let Some(id) = id {
-            self.by_id.insert(id, step);
+            // Who finds it by its id has no text to cut.
+            if !matches!(&step, Step::Change(plan) if plan.rows.as_ref().is_some_and(|rows| rows.cut > 0))
+            {
+                self.by_id.insert(id, step);
+            }
             return;
         }
         if sql.len() > LONGEST_TEXT {
@@ -254,11 +258,15 @@ fn make<C: Trackable>(
 
 /// Its text does not say what it runs.
 fn is_hidden(sql: &str) -> bool {
-    begins_with(sql, &["CALL", "DO", "EXECUTE"]) && Rule::Hidden.applies()
+    const WORDS: [&str; 12] = [
+        "CALL", "DO", "EXECUTE", "BEGIN", "IF", "CASE", "LOOP", "REPEAT", "WHILE", "FOR", "LOAD",
+        "XA",
+    ];
+    begins_with(sql, &WORDS) && Rule::Hidden.applies()
 }
 
 /// What commits in the MySQL family, beside changes of the schema and TRUNCATE.
-const COMMITTING: [&str; 11] = [
+const COMMITTING: [&str; 10] = [
     "ANALYZE",
     "OPTIMIZE",
     "REPAIR",
@@ -266,7 +274,6 @@ const COMMITTING: [&str; 11] = [
     "FLUSH",
     "LOCK",
     "CACHE",
-    "LOAD",
     "INSTALL",
     "UNINSTALL",
     "SHUTDOWN",

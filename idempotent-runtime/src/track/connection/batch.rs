@@ -54,7 +54,7 @@ impl<C: Trackable> TrackedConnection<C> {
                 self.batch_changes(sql, &of_plan(&plan))
             }
             Step::Change(plan) => self.change(&known(&plan), |inner, changes| {
-                rows::execute(inner, &plan, &Literally(sql), None, changes).map(drop)
+                rows::execute(inner, &plan, &Literally(sql), Some(sql), changes).map(drop)
             }),
         }
     }
@@ -149,7 +149,13 @@ impl<C: Trackable> TrackedConnection<C> {
             for (statement, step) in statements.iter().zip(steps) {
                 match step {
                     Step::Change(plan) => {
-                        rows::execute(inner, plan, &Literally(statement), None, changes)?;
+                        rows::execute(
+                            inner,
+                            plan,
+                            &Literally(statement),
+                            Some(statement),
+                            changes,
+                        )?;
                     }
                     _ => inner.batch_execute(statement)?,
                 }

@@ -37,6 +37,7 @@ where
                 statement: source,
                 text,
                 suffix: &rows.suffix,
+                cut: rows.cut,
             };
             let mut told = Told::new(plan, rows);
             let count = each_key(inner, telling, rows.keys, |key| told.note(key, changes))?;
@@ -70,6 +71,7 @@ where
                 statement: source,
                 text,
                 suffix: &rows.suffix,
+                cut: rows.cut,
             })?;
             let mut told = Told::new(plan, rows);
             let mut key = String::new();

@@ -60,13 +60,14 @@ pub(crate) struct Target {
 pub(crate) fn analyse(sql: &str, dialect: Dialect) -> Option<Analysis> {
     let mut tokens = dialect.tokens(sql).ok()?;
     tokens.retain(|token| !is_blank(token));
-    let open = tokens.last()?.token != Token::SemiColon;
+    while tokens.last()?.token == Token::SemiColon {
+        tokens.pop();
+    }
     let calls = calls(&tokens);
     let reads = only_reads(&tokens);
     let tokens = filled(tokens, dialect);
     let mut parser = Parser::new(dialect.grammar()).with_tokens_with_locations(tokens);
     let mut facts = Facts {
-        open,
         mysql: dialect == Dialect::Mysql,
         ..Facts::default()
     };
@@ -120,7 +121,6 @@ fn calls(tokens: &[TokenWithSpan]) -> BTreeSet<String> {
 struct Facts {
     targets: Vec<Target>,
     hidden: bool,
-    open: bool,
     mysql: bool,
     skips: bool,
     ending: Option<Ending>,
@@ -128,12 +128,11 @@ struct Facts {
 
 impl Facts {
     fn analysis(self, calls: BTreeSet<String>) -> Option<Analysis> {
-        let ending = self.ending.filter(|_| self.open);
         Some(Analysis {
             targets: self.targets,
             hidden: self.hidden,
             skips: self.skips,
-            ending: ending.unwrap_or(Ending::Closed),
+            ending: self.ending.unwrap_or(Ending::Closed),
             calls,
         })
     }

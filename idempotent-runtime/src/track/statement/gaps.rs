@@ -12,6 +12,17 @@ struct Gap {
     dropped: std::ops::Range<usize>,
 }
 
+const MYSQL: [Gap; 8] = [
+    gap(&["UPDATE", "LOW_PRIORITY", "IGNORE"], 1..3),
+    gap(&["UPDATE", "LOW_PRIORITY"], 1..2),
+    gap(&["UPDATE", "IGNORE"], 1..2),
+    gap(&["DELETE", "LOW_PRIORITY"], 1..2),
+    gap(&["DELETE", "QUICK"], 1..2),
+    gap(&["DELETE", "IGNORE"], 1..2),
+    gap(&["REPLACE", "LOW_PRIORITY"], 1..2),
+    gap(&["REPLACE", "DELAYED"], 1..2),
+];
+
 const POSTGRES: [Gap; 8] = [
     gap(&["FOR", "NO", "KEY", "UPDATE"], 1..3),
     gap(&["FOR", "KEY", "SHARE"], 1..2),
@@ -30,17 +41,37 @@ const fn gap(words: &'static [&'static str], dropped: std::ops::Range<usize>) ->
 /// `tokens` without blanks.
 pub(super) fn filled(tokens: Vec<TokenWithSpan>, dialect: Dialect) -> Vec<TokenWithSpan> {
     match dialect {
-        Dialect::Postgres => without_gaps(tokens),
-        Dialect::Sqlite => with_equals(tokens),
-        Dialect::Mysql => tokens,
+        Dialect::Postgres => without_gaps(tokens, &POSTGRES),
+        Dialect::Sqlite => without_alias(with_equals(tokens)),
+        Dialect::Mysql => without_gaps(tokens, &MYSQL),
     }
 }
 
-fn without_gaps(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// SQLite's `INSERT INTO users AS u`.
+fn without_alias(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is = |at: usize, word| {
+        tokens
+            .get(at)
+            .is_some_and(|token| is_keyword(&token.token, word))
+    };
+    let into = (0..tokens.len()).find(|&at| is(at, "INTO"));
+    let qualified = |into: usize| {
+        tokens
+            .get(into + 2)
+            .is_some_and(|token| token.token == Token::Period)
+    };
+    let alias = into.map(|into| if qualified(into) { into + 4 } else { into + 2 });
+    if let Some(alias) = alias.filter(|&alias| is(alias, "AS") && !is(0, "WITH")) {
+        tokens.drain(alias..(alias + 2).min(tokens.len()));
+    }
+    tokens
+}
+
+fn without_gaps(tokens: Vec<TokenWithSpan>, gaps: &[Gap]) -> Vec<TokenWithSpan> {
     let mut kept = Vec::with_capacity(tokens.len());
     let mut rest = tokens.as_slice();
     while let [first, after @ ..] = rest {
-        match POSTGRES.iter().find(|gap| gap.begins(rest)) {
+        match gaps.iter().find(|gap| gap.begins(rest)) {
             Some(gap) => {
                 kept.extend_from_slice(&rest[..gap.dropped.start]);
                 kept.extend_from_slice(&rest[gap.dropped.end..gap.words.len()]);

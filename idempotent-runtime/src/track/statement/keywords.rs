@@ -61,6 +61,13 @@ pub(crate) fn classify(sql: &str, dialect: Dialect) -> Class {
         "EXPLAIN" if dialect != Dialect::Sqlite => explained(rest, dialect),
         "CREATE" | "ALTER" | "DROP" | "GRANT" | "REVOKE" | "COMMENT" | "REINDEX" | "ATTACH"
         | "DETACH" | "REASSIGN" | "IMPORT" | "RENAME" => Class::Schema,
+        // MariaDB's compound statements.
+        "IF" | "CASE" | "LOOP" | "REPEAT" | "WHILE" | "FOR" if dialect == Dialect::Mysql => {
+            Class::Change
+        }
+        "BEGIN" if is_compound(rest, dialect) => Class::Change,
+        // `LOAD DATA`, and what has no words of its own for transactions.
+        "LOAD" | "HANDLER" | "XA" if dialect == Dialect::Mysql => Class::Change,
         "SET" | "RESET" | "DISCARD" => setting(&class, rest, dialect),
         "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE"
         | "PREPARE" => control(&class, rest, dialect),
@@ -125,6 +132,31 @@ fn words(sql: &str, dialect: Dialect) -> Vec<Token> {
         .map(|token| token.token)
         .take_while(|token| *token != Token::SemiColon)
         .collect()
+}
+
+/// Whether a MySQL text may hold a compound statement.
+pub(crate) fn is_opaque(sql: &str, dialect: Dialect) -> bool {
+    let words = words_of_all(sql, dialect);
+    let compound = ["IF", "LOOP", "REPEAT", "WHILE"];
+    let ends = |pair: &[Token]| {
+        is_keyword(&pair[0], "END") && compound.iter().any(|word| is_keyword(&pair[1], word))
+    };
+    let begins = |pair: &[Token]| is_keyword(&pair[0], "BEGIN") && is_keyword(&pair[1], "NOT");
+    words.windows(2).any(|pair| begins(pair) || ends(pair))
+}
+
+fn words_of_all(sql: &str, dialect: Dialect) -> Vec<Token> {
+    let tokens = dialect.tokens(sql).unwrap_or_default().into_iter();
+    tokens
+        .filter(|token| !is_blank(token))
+        .map(|token| token.token)
+        .collect()
+}
+
+/// `BEGIN NOT ATOMIC …`.
+fn is_compound(rest: &str, dialect: Dialect) -> bool {
+    dialect == Dialect::Mysql
+        && matches!(words(rest, dialect).first(), Some(word) if is_keyword(word, "NOT"))
 }
 
 fn setting(first: &str, rest: &str, dialect: Dialect) -> Class {

@@ -7,7 +7,7 @@ use super::analyse::{Analysis, Ending, Target, analyse};
 use super::change::Change;
 use super::reading::{Check, Chosen, Having, KeyColumns, Read, quoted};
 use super::selection::Selection;
-use super::text::Piece;
+use super::text::{Piece, behind};
 use super::{Dialect, ROWIDS};
 use crate::track::catalog::{Catalog, Chain, Kind, Reading, Touched};
 use crate::track::rules::Rule;
@@ -40,6 +40,8 @@ pub(crate) struct Rows {
     pub(crate) suffix: Arc<str>,
     /// How many columns it adds, last in each row.
     pub(crate) keys: usize,
+    /// As many bytes at the statement's end are left out before it: a semicolon, and what follows.
+    pub(crate) cut: usize,
 }
 
 /// Keys that are in the statement's text or in its binds.
@@ -155,16 +157,42 @@ pub(crate) fn plan(sql: &str, dialect: Dialect, registry: &Registry, catalog: &C
         return Plan::nothing();
     }
     match analyse(sql, dialect) {
-        Some(analysis) if !analysis.hidden => Planner {
-            sql,
-            dialect,
-            registry,
-            catalog,
+        Some(mut analysis) if !analysis.hidden => {
+            analysis
+                .targets
+                .iter_mut()
+                .for_each(|target| without_conflict(target, catalog));
+            let planner = Planner {
+                sql,
+                dialect,
+                registry,
+                catalog,
+            };
+            planner.plan(&analysis)
         }
-        .plan(&analysis),
         None if !Rule::Unreadable.applies() => Plan::nothing(),
         Some(_) if !Rule::Hidden.applies() => Plan::nothing(),
         _ => Plan::every(),
+    }
+}
+
+/// `UPDATE OR REPLACE` replaces nothing where it sets no column of a unique index.
+fn without_conflict(target: &mut Target, catalog: &Catalog) {
+    let Change {
+        insert: false,
+        delete: true,
+        update,
+        ..
+    } = &target.change
+    else {
+        return;
+    };
+    let unique = catalog.unique(&target.table);
+    if update.is_some()
+        && unique.is_some_and(|unique| !update.any(unique.iter().flatten()) && !update.any(ROWIDS))
+    {
+        target.change.delete = false;
+        target.untold = false;
     }
 }
 
@@ -532,6 +560,7 @@ impl Planner<'_> {
             table: table.clone(),
             suffix: format!("{start}{expressions}").into(),
             keys: key.columns.len(),
+            cut: behind(self.sql, self.dialect)?,
         })
     }
 }

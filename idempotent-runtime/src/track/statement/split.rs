@@ -10,6 +10,10 @@ pub(crate) fn split(sql: &str, dialect: Dialect) -> Option<Vec<&str>> {
     if !sql.trim_end().trim_end_matches(';').contains(';') {
         return Some(single(sql));
     }
+    // The semicolons of MariaDB's compound statements are inside them.
+    if dialect == Dialect::Mysql && super::keywords::is_opaque(sql, dialect) {
+        return None;
+    }
     let mut places = Places::new(sql);
     let mut statements = Vec::new();
     let mut open = Statement::default();

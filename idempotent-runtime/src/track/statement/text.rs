@@ -251,6 +251,21 @@ impl<'a> Text<'a> {
     }
 }
 
+/// How many bytes stand from the semicolon at the statement's end on, if there is one.
+pub(super) fn behind(sql: &str, dialect: Dialect) -> Option<usize> {
+    let has_one = sql.contains(';');
+    match has_one {
+        false => Some(0),
+        true => {
+            let tokens = dialect.tokens(sql).ok()?;
+            let ends =
+                tokens.iter().rev().find(|token| !is_blank(token))?.token == Token::SemiColon;
+            let last = Text::new(sql, dialect)?.tokens.last()?.bytes.end;
+            Some(if ends { sql.len() - last } else { 0 })
+        }
+    }
+}
+
 /// The tokens without blanks and the last semicolon; nothing if there is more than one statement.
 fn placed(sql: &str, tokens: &[TokenWithSpan]) -> Option<Vec<Placed>> {
     let mut places = Places::new(sql);

@@ -340,7 +340,10 @@ fn a_key_is_not_given_where_more_rows_or_others_may_be_meant() {
 #[test]
 fn rows_that_a_statement_does_not_tell_are_asked_for_before_it() {
     let postgres = [
-        ("UPDATE users SET name = 'a';", "asks users"),
+        (
+            "UPDATE users SET name = 'a'; -- ;",
+            r#"RETURNING users."id""#,
+        ),
         (
             "UPDATE users SET id = id + 1",
             r#"RETURNING users."id" + asks users"#,
@@ -373,7 +376,6 @@ fn h52_where_rows_cannot_be_told_the_table_changes_whole() {
     all(
         Dialect::Postgres,
         &[
-            ("UPDATE users SET name = 'a' WHERE random() < 2;", "users:*"),
             (
                 "UPDATE users SET id = o.id FROM orders o WHERE o.item = name",
                 "users:*",
