@@ -6,6 +6,10 @@ default:
 test:
     scripts/test
 
+# What capture costs, written to docs/benchmarks.md.
+bench:
+    scripts/bench-capture
+
 # A server on 127.0.0.1:8080 that needs nothing but Rust and a C compiler.
 quickstart:
     cargo run --example quickstart

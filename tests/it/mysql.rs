@@ -31,3 +31,6 @@ mod pools;
 mod stale;
 #[path = "both/transactions.rs"]
 mod transactions;
+
+mod own;
+mod own_transactions;

@@ -12,9 +12,14 @@ use diesel::result::{Error, QueryResult};
 use diesel::row::{Field, Row};
 
 use super::catalog::Catalog;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::catalog::Kind;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use super::fragment::WithBindsOf;
 use super::statement::Dialect;
+use super::statement::plan::Given;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use super::statement::plan::Part;
 use super::statement::reading::Read;
 
 #[cfg(feature = "mysql")]
@@ -108,6 +113,12 @@ pub(crate) mod sealed {
         where
             T: QueryFragment<Self::Backend> + QueryId;
 
+        /// Shows keys that a statement has in its text or its binds; whether they could be read.
+        #[doc(hidden)]
+        fn given<T>(&mut self, statement: &T, given: &Given, see: impl FnMut(&str)) -> bool
+        where
+            T: QueryFragment<Self::Backend> + QueryId;
+
         /// Runs queries of ours before a statement such that their failure does not come in its way; nothing if they
         /// have failed.
         ///
@@ -123,6 +134,12 @@ pub(crate) mod sealed {
         /// Whether a transaction is open that can go on.
         #[doc(hidden)]
         fn in_transaction(&mut self) -> bool;
+
+        /// Whether a statement outside a transaction is one of its own.
+        #[doc(hidden)]
+        fn autocommits(&mut self) -> bool {
+            true
+        }
 
         /// Sets the mark that proves that the transaction is still the one that was opened.
         #[doc(hidden)]
@@ -217,6 +234,30 @@ where
 {
     let sql = &read.sql;
     each_key(connection, WithBindsOf { statement, sql }, read.keys, see)
+}
+
+/// Shows keys whose parts are written out or are binds, which `write` writes.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn each_given(
+    given: &Given,
+    mut write: impl FnMut(usize, Kind, &mut String) -> Option<()>,
+    mut see: impl FnMut(&str),
+) -> Option<()> {
+    let mut text = String::new();
+    for key in &given.keys {
+        text.clear();
+        for (at, part) in key.iter().enumerate() {
+            if at > 0 {
+                text.push(',');
+            }
+            match part {
+                Part::Bind(bind, kind) => write(*bind, *kind, &mut text)?,
+                Part::Number(number) => text.push_str(number),
+            }
+        }
+        see(&text);
+    }
+    Some(())
 }
 
 /// Writes the key in the last columns of a row, in place of what was there.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::rules::Rule;
 use super::statement::change::{Cascade, Change, Columns};
 pub(crate) use chains::{Chain, Hop};
-pub(crate) use reading::Reading;
+pub(crate) use reading::{Kind, Reading};
 use source::Source;
 
 /// A folded, unqualified name. Relations of one name in several schemas are one here: each of
@@ -78,6 +78,8 @@ struct Relation {
     unlockable: bool,
     /// Its unique indexes, where a conflict with one may replace rows; nothing if one of them is not made of columns.
     unique: Option<Vec<Vec<String>>>,
+    /// Its columns in their order, folded, for an INSERT that does not name them.
+    order: Vec<String>,
     /// What columns get that an INSERT does not give: those that are here, by folded names.
     fills: HashMap<String, Fill>,
     triggers: Vec<Trigger>,
@@ -198,6 +200,12 @@ impl Catalog {
     /// The unique indexes of a table, as far as a statement could be in conflict with them.
     pub(crate) fn unique(&self, table: &str) -> Option<&[Vec<String>]> {
         self.relation(table)?.unique.as_deref()
+    }
+
+    /// The columns of a table in their order.
+    pub(crate) fn columns(&self, table: &str) -> Option<&[String]> {
+        let relation = self.relation(table)?;
+        (!relation.order.is_empty()).then_some(&relation.order)
     }
 
     /// What a column gets that an INSERT does not give, if that cannot be in conflict with another row.
@@ -421,5 +429,14 @@ impl Catalog {
                 .merge(columns, false, (*table).to_owned());
         }
         catalog
+    }
+
+    /// Reads a column so.
+    pub(crate) fn set_reading(&mut self, table: &str, column: &str, reading: Reading) {
+        let relation = self.entry(&Name::from(table));
+        relation
+            .columns
+            .get_or_insert_default()
+            .insert(column.to_owned(), reading);
     }
 }

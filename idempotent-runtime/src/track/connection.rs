@@ -88,6 +88,8 @@ pub struct TrackedConnection<C> {
     own_schema: bool,
     /// A transaction of it may see what others have committed meanwhile, although the server's default says otherwise.
     unrepeatable: bool,
+    /// A transaction begins where another one ends: the session does not commit by itself.
+    endless: bool,
     /// A row that was read has failed to come.
     failed: Arc<AtomicBool>,
 }
@@ -116,6 +118,7 @@ impl<C> TrackedConnection<C> {
             own_role: false,
             own_schema: false,
             unrepeatable: false,
+            endless: false,
             failed: Arc::default(),
         }
     }
@@ -233,6 +236,7 @@ impl<C: Trackable> Connection for TrackedConnection<C> {
                 self.schema(changes, |inner| inner.execute_returning_count(source))
             }
             Step::Role => self.role(|inner| inner.execute_returning_count(source)),
+            Step::Autocommit => self.autocommit(|inner| inner.execute_returning_count(source)),
             Step::Isolation => self.isolation(|inner| inner.execute_returning_count(source)),
             Step::Control(control) => {
                 let sql = sql_of::<C::Backend, T>(source)?;
@@ -306,6 +310,7 @@ where
                 (self.schema(changes, |inner| inner.load_owned(source))?, 0)
             }
             Step::Role => (self.role(|inner| inner.load_owned(source))?, 0),
+            Step::Autocommit => (self.autocommit(|inner| inner.load_owned(source))?, 0),
             Step::Isolation => (self.isolation(|inner| inner.load_owned(source))?, 0),
             Step::Control(control) => {
                 let sql = sql_of::<C::Backend, T>(&source)?;

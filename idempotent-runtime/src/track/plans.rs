@@ -41,6 +41,8 @@ pub(super) enum Step {
     Opaque,
     /// It commits by itself (MySQL family), and may change tracked rows.
     Commits(Arc<Plan>),
+    /// It may say whether the session commits by itself.
+    Autocommit,
     /// It lets others' commits come between the statements of a transaction.
     Isolation,
     /// It moves the transaction.
@@ -224,7 +226,9 @@ fn make<C: Trackable>(
     // What follows looks at the first words, too.
     let sql = without_comments(sql, C::DIALECT);
     match class {
-        Class::Other if weakens(sql, C::DIALECT) => (Step::Isolation, true),
+        Class::Other if sets(sql, "ISOLATION", C::DIALECT) => (Step::Isolation, true),
+        Class::Other if sets(sql, "AUTOCOMMIT", C::DIALECT) => (Step::Autocommit, true),
+        Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &["USE"]) => (Step::Role, true),
         Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &COMMITTING) => {
             (Step::Commits(Arc::new(nothing())), true)
         }
@@ -275,10 +279,11 @@ fn nothing() -> Plan {
     }
 }
 
-/// `SET TRANSACTION ISOLATION LEVEL READ COMMITTED` and its like, which no variable tells of afterwards.
-fn weakens(sql: &str, dialect: Dialect) -> bool {
-    let text = || sql.to_ascii_uppercase();
-    dialect == Dialect::Mysql && begins_with(sql, &["SET"]) && text().contains("ISOLATION")
+/// `SET TRANSACTION ISOLATION LEVEL READ COMMITTED`, which no variable tells of afterwards, and `SET autocommit = 0`.
+fn sets(sql: &str, what: &str, dialect: Dialect) -> bool {
+    dialect == Dialect::Mysql
+        && begins_with(sql, &["SET"])
+        && sql.to_ascii_uppercase().contains(what)
 }
 
 /// `set_config('role', …)` is a SELECT. Another setting that is named outright is none of ours.

@@ -4,6 +4,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use idempotent_runtime::{Trackable, TrackedConnection};
 
+mod mariadb;
 mod postgres;
 mod sqlite;
 

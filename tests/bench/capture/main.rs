@@ -32,6 +32,7 @@ fn main() {
     let mut table = Table::default();
     measure::<SqliteConnection>(&mut criterion, &idempotent, &mut table);
     measure::<PgConnection>(&mut criterion, &idempotent, &mut table);
+    measure::<MysqlConnection>(&mut criterion, &idempotent, &mut table);
     let mut criterion = Criterion::default().configure_from_args();
     table.planning = planning::measured(&mut criterion, &idempotent);
     println!("\n{table}");

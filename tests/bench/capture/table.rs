@@ -23,12 +23,12 @@ pub(crate) struct Line {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        write!(f, "{cores} cores")?;
-        for (name, version) in &self.databases {
-            write!(f, ", {name} {version}")?;
-        }
-        writeln!(f, ".\n")?;
+        let versions: Vec<_> = self
+            .databases
+            .iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        writeln!(f, "{}.\n", versions.join(", "))?;
         writeln!(
             f,
             "| database | operation | bare, µs | tracked, µs | ratio | goal | reached |"

@@ -8,7 +8,7 @@
 
 mod bites;
 
-use oracle::database::{Database, Postgres, Sqlite};
+use oracle::database::{Database, Mariadb, Postgres, Sqlite};
 use oracle::hunt::{Hunt, hunt};
 
 /// Enough for each kind of statement to come a few times.
@@ -21,7 +21,7 @@ fn misses_nothing<D: Database>() {
         ..Hunt::default()
     };
     let found = hunt(&mut D::start(), asked).unwrap();
-    if let Some(failure) = found.failure {
+    if let Some(failure) = found.cases.first() {
         panic!("{}", failure.show(D::NAME));
     }
     assert!(
@@ -39,4 +39,9 @@ fn every_changed_row_is_reported_on_sqlite() {
 #[test]
 fn every_changed_row_is_reported_on_postgres() {
     misses_nothing::<Postgres>();
+}
+
+#[test]
+fn every_changed_row_is_reported_on_mariadb() {
+    misses_nothing::<Mariadb>();
 }

@@ -153,10 +153,8 @@ fn model(body: &Body, schema: &Schema) -> Option<usize> {
     }
 }
 
-/// Whether an upsert sets `n` to what was to be put in, as those here do.
-fn takes_n(set: &[(&'static str, Expr)]) -> bool {
-    matches!(set, [("n", Expr::Excluded("n"))])
-}
+/// What an upsert sets.
+type Assignments = [(&'static str, Expr)];
 
 /// A boxed statement with a filter.
 macro_rules! filtered {
@@ -221,16 +219,68 @@ macro_rules! on_conflict {
             Some(insert.on_conflict_do_nothing().execute(connection))
         }
 
-        fn upsert(connection: &mut Connection, row: Row) -> Done {
+        fn upsert(connection: &mut Connection, row: Row, set: &Assignments) -> Done {
+            let [("n", Expr::Excluded("n"))] = set else {
+                return None;
+            };
             let insert = diesel::insert_into($table).values(row).on_conflict(id);
-            let insert = insert.do_update().set(n.eq(excluded(n)));
+            let insert = insert.do_update().set(n.eq(diesel::upsert::excluded(n)));
             Some(insert.execute(connection))
         }
 
-        fn upsert_many(connection: &mut Connection, rows: Vec<Whole>) -> Done {
+        fn upsert_many(connection: &mut Connection, rows: Vec<Whole>, set: &Assignments) -> Done {
+            let [("n", Expr::Excluded("n"))] = set else {
+                return None;
+            };
             let insert = diesel::insert_into($table).values(rows).on_conflict(id);
-            let insert = insert.do_update().set(n.eq(excluded(n)));
+            let insert = insert.do_update().set(n.eq(diesel::upsert::excluded(n)));
             Some(insert.execute(connection))
+        }
+    };
+}
+
+/// No RETURNING in Diesel.
+macro_rules! no_returning {
+    ($table:ident) => {
+        fn insert_told(_: &mut Connection, _: Row) -> Done {
+            None
+        }
+
+        fn update_told(_: &mut Connection, _: Known<Key>, _: Changes) -> Done {
+            None
+        }
+
+        fn delete_told(_: &mut Connection, _: Known<Key>) -> Done {
+            None
+        }
+    };
+}
+
+/// ON DUPLICATE KEY UPDATE.
+macro_rules! on_duplicate {
+    ($table:ident) => {
+        fn unless_there(_: &mut Connection, _: Row) -> Done {
+            None
+        }
+
+        fn upsert(connection: &mut Connection, row: Row, set: &Assignments) -> Done {
+            let [("n", Expr::Value(value))] = set else {
+                return None;
+            };
+            let value: Option<i32> = nullable(*value)?;
+            let insert = diesel::insert_into($table).values(row);
+            let insert = insert.on_conflict(diesel::dsl::DuplicatedKeys);
+            Some(insert.do_update().set(n.eq(value)).execute(connection))
+        }
+
+        fn upsert_many(connection: &mut Connection, rows: Vec<Whole>, set: &Assignments) -> Done {
+            let [("n", Expr::Value(value))] = set else {
+                return None;
+            };
+            let value: Option<i32> = nullable(*value)?;
+            let insert = diesel::insert_into($table).values(rows);
+            let insert = insert.on_conflict(diesel::dsl::DuplicatedKeys);
+            Some(insert.do_update().set(n.eq(value)).execute(connection))
         }
     };
 }
@@ -267,7 +317,6 @@ macro_rules! table {
     ($table:ident, $key:ty, $name:literal, $told:ident, $clash:ident, $or:ident) => {
         mod $table {
             use diesel::prelude::*;
-            use diesel::upsert::excluded;
 
             use super::super::*;
             use super::Connection;
@@ -320,8 +369,8 @@ macro_rules! table {
                     }
                     _ if told => None,
                     Conflict::Nothing => unless_there(connection, row),
-                    Conflict::Update(columns, set) if columns == &[$name] && takes_n(set) => {
-                        upsert(connection, row)
+                    Conflict::Update(columns, set) if columns == &[$name] => {
+                        upsert(connection, row, set)
                     }
                     conflict => or(connection, conflict, row),
                 }
@@ -340,8 +389,8 @@ macro_rules! table {
                     Conflict::None => {
                         Some(diesel::insert_into($table).values(rows).execute(connection))
                     }
-                    Conflict::Update(columns, set) if columns == &[$name] && takes_n(set) => {
-                        upsert_many(connection, rows)
+                    Conflict::Update(columns, set) if columns == &[$name] => {
+                        upsert_many(connection, rows, set)
                     }
                     _ => None,
                 }
@@ -440,4 +489,11 @@ backend!(
     returning,
     on_conflict,
     no_or
+);
+backend!(
+    mariadb,
+    diesel::MysqlConnection,
+    no_returning,
+    on_duplicate,
+    or
 );

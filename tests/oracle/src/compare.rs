@@ -66,6 +66,30 @@ impl Verdict {
     }
 }
 
+/// What is looked for in verdicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sought {
+    /// Rows that were missed.
+    #[default]
+    Missed,
+    /// Rows that were reported without a change.
+    Extra,
+    /// Tables that were reported as a whole without need.
+    Coarse,
+}
+
+impl Verdict {
+    /// The names that are looked for.
+    #[must_use]
+    pub fn names(&self, sought: Sought) -> &BTreeSet<String> {
+        match sought {
+            Sought::Missed => &self.missed,
+            Sought::Extra => &self.extra,
+            Sought::Coarse => &self.coarse,
+        }
+    }
+}
+
 /// `t_int:*` for `t_int:1`.
 fn whole_of(name: &str) -> String {
     let table = name.split(':').next().unwrap_or(name);

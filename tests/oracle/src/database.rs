@@ -1,5 +1,6 @@
 //! The databases: how a fresh one is had, and what Diesel can only be told per backend.
 
+mod mariadb;
 mod postgres;
 mod sqlite;
 
@@ -13,6 +14,7 @@ use crate::schema::Schema;
 use crate::statement::Body;
 use crate::value::Value;
 
+pub use mariadb::Mariadb;
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 

@@ -92,28 +92,31 @@ pub fn type_name(ty: Type, kind: Kind) -> &'static str {
     }
 }
 
-/// SQL that gives a key's column (of a table, of OLD or of NEW) unmistakably, without commas.
+/// SQL that gives a whole key unmistakably, its columns parted by commas. `row`: the table, `OLD` or `NEW`.
 #[must_use]
-pub fn raw(column: &str, ty: Type, kind: Kind) -> String {
-    match kind {
-        Kind::Sqlite => sqlite::raw(column),
-        Kind::Postgres => postgres::raw(column, ty),
-        Kind::Mariadb => mariadb::raw(column, ty),
-    }
-}
-
-/// SQL that gives a whole key, its columns parted by commas. `row`: the table, `OLD` or `NEW`.
-#[must_use]
-pub fn raw_key(model: usize, row: &str, kind: Kind) -> String {
-    let columns = MODELS[model]
-        .key
-        .iter()
-        .map(|(column, ty)| raw(&format!("{row}.{}", name(column, kind)), *ty, kind));
+pub fn raw_key(schema: &Schema, model: usize, row: &str) -> String {
+    let kind = schema.kind;
+    let folds = schema
+        .find(model)
+        .is_some_and(|table| folds(&schema.tables[table]));
+    let columns = MODELS[model].key.iter().map(|(column, ty)| {
+        let column = format!("{row}.{}", name(column, kind));
+        match kind {
+            Kind::Sqlite => sqlite::raw(&column, folds),
+            Kind::Postgres => postgres::raw(&column, *ty),
+            Kind::Mariadb => mariadb::raw(&column, *ty),
+        }
+    });
     let columns: Vec<_> = columns.collect();
     match kind {
         Kind::Mariadb => format!("concat_ws(',', {})", columns.join(", ")),
         _ => columns.join(" || ',' || "),
     }
+}
+
+/// Whether there is text in the table whose case does not count.
+fn folds(table: &Table) -> bool {
+    table.columns.iter().any(|column| column.ty == Type::Folded)
 }
 
 /// SQL that gives all of a table's rows: the model's number, the key, and all else.
@@ -128,7 +131,7 @@ pub fn snapshot(schema: &Schema, relation: Relation, model: usize) -> String {
         (kind, Relation::Table(table)) => content(&schema.tables[table].columns, kind),
         (kind, _) => content_of(["n", "s"], kind),
     };
-    let key = raw_key(model, "r", schema.kind);
+    let key = raw_key(schema, model, "r");
     format!("SELECT {model} AS model, {key} AS raw, {content} AS content FROM {from} AS r")
 }
 
@@ -380,14 +383,14 @@ pub fn seen(event: Event) -> (&'static str, &'static [&'static str]) {
 
 /// The INSERT into the log of a row's key.
 #[must_use]
-pub fn note(model: usize, row: &str, kind: Kind) -> String {
-    let log = match kind {
+pub fn note(schema: &Schema, model: usize, row: &str) -> String {
+    let log = match schema.kind {
         Kind::Postgres => format!("public.{LOG}"),
         _ => LOG.to_owned(),
     };
     format!(
         "INSERT INTO {log} (model, raw) VALUES ({model}, {})",
-        raw_key(model, row, kind)
+        raw_key(schema, model, row)
     )
 }
 

@@ -51,6 +51,8 @@ const FOCUSES: [Focus; 12] = [
 /// Everything that a run is made of.
 #[derive(Clone, Debug)]
 pub struct Case {
+    /// What it was made from.
+    pub seed: u64,
     /// The tables.
     pub schema: Schema,
     /// Rows that are there at first.
@@ -77,6 +79,7 @@ impl Case {
         let seeds = maker.seeds();
         let program = maker.program(statements);
         Self {
+            seed,
             schema,
             seeds,
             program,
@@ -201,7 +204,7 @@ impl Maker<'_> {
             (300, 0),
             (300, 1),
             (180, 2),
-            (15, 3),
+            (rare(kind != Kind::Mariadb, 15), 3),
             (rare(postgres, 12), 4),
             (rare(postgres, 12), 5),
             (rare(server, 6), 6),
@@ -268,7 +271,7 @@ impl Maker<'_> {
         body
     }
 
-    /// What may stand behind a WITH that only reads. MariaDB has it for DELETE and UPDATE of later versions only.
+    /// What may stand behind a WITH that only reads.
     fn readable(&mut self) -> Body {
         self.simple()
     }

@@ -1,8 +1,9 @@
 //! Case after case, until enough statements were run or something was missed.
 
 use diesel::QueryResult;
+use diesel::result::Error;
 
-use crate::compare::Totals;
+use crate::compare::{Sought, Totals};
 use crate::database::Database;
 use crate::generate::{Case, Focus};
 use crate::recorder::Deafness;
@@ -25,9 +26,13 @@ pub struct Hunt {
     pub focus: Focus,
     /// What is not to be heard.
     pub deaf: Option<Deafness>,
-    /// Whether it ends with the first case that misses something.
+    /// What is looked for.
+    pub sought: Sought,
+    /// In how many cases at most it is looked into.
+    pub most: usize,
+    /// Whether it ends with as many.
     pub stops: bool,
-    /// Whether that case is made small.
+    /// Whether those cases are made small.
     pub shrinks: bool,
     /// Whether there is more to say than the sums.
     pub verbose: bool,
@@ -40,6 +45,8 @@ impl Default for Hunt {
             seed: 1,
             focus: Focus::Any,
             deaf: None,
+            sought: Sought::Missed,
+            most: 1,
             stops: false,
             shrinks: true,
             verbose: false,
@@ -52,21 +59,21 @@ impl Default for Hunt {
 pub struct Found {
     /// The sums.
     pub totals: Totals,
-    /// The first case that missed something, as small as it got.
-    pub failure: Option<Failure>,
+    /// The first cases with what was looked for, as small as they got.
+    pub cases: Vec<Example>,
     /// What else there is to say.
     pub remarks: Remarks,
 }
 
-/// A case that missed something.
+/// A case with what was looked for.
 #[derive(Debug)]
-pub struct Failure {
-    /// Its seed.
-    pub seed: u64,
+pub struct Example {
     /// The case.
     pub case: Case,
-    /// What it missed.
-    pub missed: Vec<String>,
+    /// What it is.
+    pub sought: Sought,
+    /// The names.
+    pub names: Vec<String>,
 }
 
 /// Runs cases.
@@ -80,19 +87,19 @@ pub fn hunt<D: Database>(database: &mut D, hunt: Hunt) -> QueryResult<Found> {
     while found.totals.statements < hunt.statements {
         let left = hunt.statements - found.totals.statements;
         let case = Case::new(D::KIND, seed, left.min(PER_SCHEMA), hunt.focus);
-        let outcome = run(database, &case, hunt.deaf)?;
+        let outcome = run(database, &case, hunt.deaf).map_err(|error| of_seed(error, seed))?;
         found.totals += outcome.totals;
         if hunt.verbose {
             found.remarks.add(&case, &outcome);
         }
-        let last = outcome
-            .verdicts
-            .iter()
-            .find(|(_, verdict)| !verdict.missed.is_empty());
-        if let (Some((last, _)), None) = (last, &found.failure) {
-            found.failure = Some(smallest(database, up_to(&case, *last), hunt, seed));
+        let mut verdicts = outcome.verdicts.iter();
+        let last = verdicts.find(|(_, verdict)| !verdict.names(hunt.sought).is_empty());
+        if let Some((last, _)) = last.filter(|_| found.cases.len() < hunt.most) {
+            found
+                .cases
+                .push(smallest(database, up_to(&case, *last), hunt));
         }
-        if hunt.stops && found.failure.is_some() {
+        if hunt.stops && found.cases.len() == hunt.most {
             break;
         }
         seed += 1;
@@ -100,29 +107,42 @@ pub fn hunt<D: Database>(database: &mut D, hunt: Hunt) -> QueryResult<Found> {
     Ok(found)
 }
 
-fn smallest<D: Database>(database: &mut D, case: Case, hunt: Hunt, seed: u64) -> Failure {
-    let mut missed = |case: &Case| -> Vec<String> {
-        let outcome = run(database, case, hunt.deaf).unwrap_or_default();
-        let verdicts = outcome.verdicts.into_iter();
-        verdicts.flat_map(|(_, verdict)| verdict.missed).collect()
-    };
-    let case = match hunt.shrinks {
-        true => shrink(case, |case| !missed(case).is_empty()),
-        false => case,
-    };
-    let missed = missed(&case);
-    Failure { seed, case, missed }
+fn of_seed(error: Error, seed: u64) -> Error {
+    Error::QueryBuilderError(format!("seed {seed}: {error}").into())
 }
 
-impl Failure {
+fn smallest<D: Database>(database: &mut D, case: Case, hunt: Hunt) -> Example {
+    let mut names = |case: &Case| -> Vec<String> {
+        let outcome = run(database, case, hunt.deaf).unwrap_or_default();
+        let each = outcome.verdicts.iter();
+        each.flat_map(|(_, verdict)| verdict.names(hunt.sought).clone())
+            .collect()
+    };
+    let case = match hunt.shrinks {
+        true => shrink(case, |case| !names(case).is_empty()),
+        false => case,
+    };
+    Example {
+        names: names(&case),
+        sought: hunt.sought,
+        case,
+    }
+}
+
+impl Example {
     /// To be read.
     #[must_use]
     pub fn show(&self, name: &str) -> String {
+        let Self {
+            case,
+            sought,
+            names,
+        } = self;
+        let what = format!("{sought:?}").to_lowercase();
         format!(
-            "-- {name}, seed {}: missed {:?}\n{}",
-            self.seed,
-            self.missed,
-            show(&self.case)
+            "-- {name}, seed {}: {what} {names:?}\n{}",
+            case.seed,
+            show(case)
         )
     }
 }

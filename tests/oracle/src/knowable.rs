@@ -7,9 +7,9 @@
 //! | CALL, DO, blocks of code, functions that change rows | what they run is not in the text |
 //! | several statements in one text | they return no rows |
 //! | WITH, whose parts are changes | only the last one's rows are returned |
-//! | LIMIT without a total order (MariaDB) | which rows it takes is not settled beforehand |
+//! | LIMIT without a total order (MariaDB), filters by chance | which rows it takes is not settled beforehand |
 //! | IGNORE on UPDATE (MariaDB), OR FAIL (SQLite), after an error | which rows it got to is not told |
-//! | triggers and rules that change tracked tables | their rows are never returned |
+//! | triggers and rules that change tracked tables, and foreign keys from there on | their rows are never returned |
 //! | triggers that set keys, or put rows elsewhere | the key that was given is not the row's |
 //! | tables with rules | what RETURNING tells is the rule's to say |
 //! | views, and tables that a tracked view shows | a view's rows have no key of their own |
@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 
 use crate::models::{MODELS, VIEW};
 use crate::names;
-use crate::schema::{Effect, Event, Schema, Storage};
-use crate::statement::{Body, Conflict, Expr, Relation, Statement};
+use crate::schema::{Effect, Event, Kind, Schema, Storage};
+use crate::statement::{Body, Conflict, Expr, Filter, Relation, Statement};
 
 /// The names, as in `t_int:*`, that a statement may be answered with for want of better.
 #[must_use]
@@ -41,8 +41,8 @@ pub fn unknowable(statement: &Statement, schema: &Schema) -> BTreeSet<String> {
 struct Finder<'a> {
     schema: &'a Schema,
     found: BTreeSet<usize>,
-    /// Tables, and what was done to them, that were followed already.
-    seen: BTreeSet<(usize, u8)>,
+    /// Tables, what was done to them, and whether it was known to which rows: what was followed already.
+    seen: BTreeSet<(usize, u8, bool)>,
 }
 
 impl Finder<'_> {
@@ -77,10 +77,12 @@ impl Finder<'_> {
                 self.ignores(&update.conflict, update.target.relation);
                 self.set(&update.set);
                 self.limit(update.limit, update.target.relation);
+                self.chance(&update.filter, update.target.relation, events);
             }
             Body::Delete(delete) => {
                 self.relation(delete.target.relation, &[Event::Delete]);
                 self.limit(delete.limit, delete.target.relation);
+                self.chance(&delete.filter, delete.target.relation, &[Event::Delete]);
             }
             Body::Reading(_, body) => self.body(body),
             _ => self.every(),
@@ -89,8 +91,15 @@ impl Finder<'_> {
 
     /// OR FAIL keeps what came before its error.
     fn ignores(&mut self, conflict: &Conflict, relation: Relation) {
-        if matches!(conflict, Conflict::Or("FAIL")) {
+        let ignored = self.schema.kind == Kind::Mariadb && matches!(conflict, Conflict::Or(_));
+        if ignored || matches!(conflict, Conflict::Or("FAIL")) {
             self.whole(relation);
+        }
+    }
+
+    fn chance(&mut self, filter: &Filter, relation: Relation, events: &[Event]) {
+        if filter.is_chance() {
+            self.hit(self.schema.base(relation), events);
         }
     }
 
@@ -119,14 +128,16 @@ impl Finder<'_> {
         match relation {
             Relation::Table(table) => {
                 for event in events {
-                    self.table(table, *event);
+                    self.table(table, *event, true);
                 }
             }
             Relation::Part(table, _) => self.hit(table, events),
-            Relation::View(view) => {
+            Relation::View(_) => {
                 self.found.insert(VIEW);
-                let base = self.schema.views[view].base;
-                self.hit(base, &[Event::Insert, Event::Update, Event::Delete]);
+                self.hit(
+                    self.schema.base(relation),
+                    &[Event::Insert, Event::Update, Event::Delete],
+                );
             }
         }
     }
@@ -135,12 +146,12 @@ impl Finder<'_> {
     fn hit(&mut self, table: usize, events: &[Event]) {
         self.found.insert(self.schema.tables[table].model);
         for event in events {
-            self.table(table, *event);
+            self.table(table, *event, false);
         }
     }
 
-    fn table(&mut self, table: usize, event: Event) {
-        if !self.seen.insert((table, event as u8)) {
+    fn table(&mut self, table: usize, event: Event, known: bool) {
+        if !self.seen.insert((table, event as u8, known)) {
             return;
         }
         self.shown(table);
@@ -152,7 +163,7 @@ impl Finder<'_> {
         {
             self.every();
         }
-        self.referring(table, event);
+        self.referring(table, event, known);
         for trigger in self.schema.triggers.iter().chain(&self.schema.late) {
             if trigger.table == table && trigger.event == event {
                 self.effect(table, &trigger.does);
@@ -176,20 +187,26 @@ impl Finder<'_> {
             if kin {
                 self.found.insert(other.model);
                 self.found.insert(schema.tables[table].model);
+                self.found
+                    .extend(schema.views.iter().filter_map(|view| view.model));
             }
         }
     }
 
-    /// The rows that a foreign key changes could be known; what their triggers do could not.
-    fn referring(&mut self, table: usize, event: Event) {
+    /// The rows that a foreign key changes could be known where those that they refer to are; what their triggers do
+    /// could not.
+    fn referring(&mut self, table: usize, event: Event, known: bool) {
         if event == Event::Insert {
             return;
         }
         for child in 0..self.schema.tables.len() {
             let refers = |reference: &crate::schema::Reference| reference.parent == table;
             if self.schema.tables[child].references.iter().any(refers) {
-                self.table(child, Event::Update);
-                self.table(child, Event::Delete);
+                if !known {
+                    self.found.insert(self.schema.tables[child].model);
+                }
+                self.table(child, Event::Update, known);
+                self.table(child, Event::Delete, known);
             }
         }
     }

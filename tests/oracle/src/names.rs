@@ -44,6 +44,9 @@ fn sqlite(raw: &str) -> String {
         Some(("blob", hex)) => bytes(hex),
         Some(("real", number)) => {
             let number: f64 = number.parse().unwrap_or(f64::NAN);
+            if number.fract() == 0.0 {
+                return format!("{number:.0}");
+            }
             number
                 .to_be_bytes()
                 .iter()
@@ -55,16 +58,20 @@ fn sqlite(raw: &str) -> String {
 
 fn postgres(ty: Type, raw: &str) -> String {
     match ty {
-        Type::Small | Type::Int | Type::Big | Type::Uuid => raw.to_owned(),
-        Type::Text | Type::Folded => text(raw),
-        _ => bytes(raw),
+        Type::Text => text(raw),
+        Type::Bytes | Type::Date | Type::Moment => bytes(raw),
+        _ => raw.to_owned(),
     }
 }
 
 fn mariadb(ty: Type, raw: &str) -> String {
     match ty {
-        Type::Text | Type::Folded => text(raw),
-        Type::Bytes => bytes(raw),
+        Type::Text => text(raw),
+        Type::Bytes | Type::Folded => bytes(raw),
+        // The client's library gives its text as bytes.
+        Type::Uuid => raw
+            .bytes()
+            .fold("0x".to_owned(), |hex, byte| format!("{hex}{byte:02x}")),
         _ => escaped(raw),
     }
 }

@@ -27,17 +27,20 @@ impl Remarks {
     /// Adds what there is to say about a case.
     pub fn add(&mut self, case: &Case, outcome: &Outcome) {
         for refusal in &outcome.refusals {
-            // What is in quotes is a name.
+            // What is in quotes is a name, and what is behind it differs with it.
             let kind = refusal
-                .split(['"', ':'])
-                .step_by(2)
-                .collect::<Vec<_>>()
-                .join("…");
-            self.note(format!("refused: {}", kind.trim_end_matches('…')), refusal);
+                .split(['"', '\'', '`', ':'])
+                .next()
+                .unwrap_or_default();
+            self.note(format!("refused: {kind}"), refusal);
         }
         for (at, verdict) in &outcome.verdicts {
             let step = &case.program.0[*at];
             let shown = show_step(step, &case.schema, 0).replace('\n', " ");
+            for name in &verdict.missed {
+                let instead = format!("{name}, but {:?}: {shown}", verdict.extra);
+                self.note(format!("missed by seed {}", case.seed), &instead);
+            }
             for name in &verdict.extra {
                 self.note("extra".to_owned(), &format!("{name}: {shown}"));
             }

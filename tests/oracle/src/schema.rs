@@ -1,7 +1,7 @@
 //! A schema: tables with keys, foreign keys, and what changes their rows behind a statement's back.
 
 use crate::models::{MODELS, Model};
-use crate::statement::Body;
+use crate::statement::{Body, Relation};
 use crate::value::{Type, Value};
 
 /// A database.
@@ -215,6 +215,15 @@ impl Schema {
     #[must_use]
     pub fn model(&self, table: usize) -> &'static Model {
         &MODELS[self.tables[table].model]
+    }
+
+    /// The place of the table whose rows a relation has.
+    #[must_use]
+    pub fn base(&self, relation: Relation) -> usize {
+        match relation {
+            Relation::Table(table) | Relation::Part(table, _) => table,
+            Relation::View(view) => self.views[view].base,
+        }
     }
 
     /// The places of tracked tables, by the places of their models.

@@ -300,6 +300,18 @@ pub enum End {
 #[derive(Clone, Debug, Default)]
 pub struct Program(pub Vec<Step>);
 
+impl Filter {
+    /// Whether it takes other rows each time.
+    #[must_use]
+    pub fn is_chance(&self) -> bool {
+        match self {
+            Self::Chance => true,
+            Self::And(one, other) => one.is_chance() || other.is_chance(),
+            _ => false,
+        }
+    }
+}
+
 impl Step {
     /// How many statements.
     #[must_use]

@@ -6,6 +6,7 @@
 //! only; and every transaction has a savepoint of ours inside, which goes out with the COMMIT in one batch and must
 //! still be there.
 
+use diesel::RunQueryDsl;
 use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
 use diesel::expression::QueryMetadata;
 use diesel::mysql::{Mysql, MysqlConnection, MysqlType, MysqlValue};
@@ -15,10 +16,12 @@ use diesel::result::{Error, QueryResult};
 use diesel::sql_types::Untyped;
 
 use super::super::catalog::Catalog;
+use super::super::catalog::Kind;
 use super::super::statement::Dialect;
+use super::super::statement::plan::Given;
 use super::super::statement::reading::Read;
 use super::owned::{OwnedRow, Typed};
-use super::{Moment, each_key, escape, hex, sealed::Sealed, works};
+use super::{Moment, each_given, each_key, escape, hex, sealed::Sealed, works};
 
 /// A savepoint of ours, there as long as the transaction is the one that was opened.
 const SET_GUARD: &str = "SAVEPOINT idempotent_guard";
@@ -77,6 +80,25 @@ impl Sealed for MysqlConnection {
         each_key(self, Asked { sql, binds }, read.keys, see)
     }
 
+    fn given<T>(&mut self, statement: &T, given: &Given, see: impl FnMut(&str)) -> bool
+    where
+        T: QueryFragment<Mysql> + QueryId,
+    {
+        let mut binds = RawBytesBindCollector::<Mysql>::new();
+        if statement
+            .collect_binds(&mut binds, &mut (), &Mysql)
+            .is_err()
+        {
+            return false;
+        }
+        let write = |at: usize, kind, key: &mut String| {
+            let bytes = binds.binds.get(at)?.as_deref()?;
+            let number = number(bytes, *binds.metadata.get(at)?)?;
+            (kind == Kind::Integer).then(|| key.push_str(&number.to_string()))
+        };
+        each_given(given, write, see).is_some()
+    }
+
     fn before_statement<R>(
         &mut self,
         ask: impl FnOnce(&mut Self) -> QueryResult<R>,
@@ -96,6 +118,13 @@ impl Sealed for MysqlConnection {
             self,
             "SAVEPOINT idempotent_probe; RELEASE SAVEPOINT idempotent_probe",
         )
+    }
+
+    fn autocommits(&mut self) -> bool {
+        let asked = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "@@autocommit = 1",
+        ));
+        asked.get_result(self).unwrap_or(true)
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {
@@ -186,10 +215,18 @@ impl Typed for Mysql {
 /// Whole numbers and texts as they are, others in hexadecimal. (The catalog has types without one form per value read
 /// through an expression.)
 fn key_text(bytes: &[u8], kind: MysqlType) -> String {
-    let number = match kind {
-        MysqlType::Tiny => bytes
-            .first()
-            .map(|byte| i64::from(byte.cast_signed()).into()),
+    match (number(bytes, kind), kind) {
+        (Some(number), _) => number.to_string(),
+        (None, MysqlType::String | MysqlType::Numeric | MysqlType::Enum | MysqlType::Set) => {
+            std::str::from_utf8(bytes).map_or_else(|_| hex(bytes), escape)
+        }
+        _ => hex(bytes),
+    }
+}
+
+fn number(bytes: &[u8], kind: MysqlType) -> Option<i128> {
+    match kind {
+        MysqlType::Tiny => bytes.first().map(|byte| byte.cast_signed().into()),
         MysqlType::UnsignedTiny => bytes.first().map(|byte| i128::from(*byte)),
         MysqlType::Short => read(bytes).map(|bytes| i16::from_ne_bytes(bytes).into()),
         MysqlType::UnsignedShort => read(bytes).map(|bytes| u16::from_ne_bytes(bytes).into()),
@@ -198,13 +235,6 @@ fn key_text(bytes: &[u8], kind: MysqlType) -> String {
         MysqlType::LongLong => read(bytes).map(|bytes| i64::from_ne_bytes(bytes).into()),
         MysqlType::UnsignedLongLong => read(bytes).map(|bytes| u64::from_ne_bytes(bytes).into()),
         _ => None,
-    };
-    match (number, kind) {
-        (Some(number), _) => number.to_string(),
-        (None, MysqlType::String | MysqlType::Numeric | MysqlType::Enum | MysqlType::Set) => {
-            std::str::from_utf8(bytes).map_or_else(|_| hex(bytes), escape)
-        }
-        _ => hex(bytes),
     }
 }
 

@@ -12,14 +12,17 @@ use diesel::connection::{
 };
 use diesel::expression::QueryMetadata;
 use diesel::pg::{Pg, PgConnection, PgValue};
+use diesel::query_builder::bind_collector::RawBytesBindCollector;
 use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 
 use super::super::catalog::Catalog;
+use super::super::catalog::Kind;
 use super::super::statement::Dialect;
+use super::super::statement::plan::Given;
 use super::super::statement::reading::Read;
 use super::owned::{OwnedRow, Typed};
-use super::{Moment, ask_with_all_binds, escape, hex, sealed::Sealed};
+use super::{Moment, ask_with_all_binds, each_given, escape, hex, sealed::Sealed};
 
 #[allow(private_interfaces, reason = "sealed")]
 impl Sealed for PgConnection {
@@ -68,6 +71,26 @@ impl Sealed for PgConnection {
     {
         // A bind that is not used does no harm, since its type is given.
         ask_with_all_binds(self, statement, read, see)
+    }
+
+    fn given<T>(&mut self, statement: &T, given: &Given, see: impl FnMut(&str)) -> bool
+    where
+        T: QueryFragment<Pg> + QueryId,
+    {
+        let mut binds = RawBytesBindCollector::<Pg>::new();
+        if statement.collect_binds(&mut binds, self, &Pg).is_err() {
+            return false;
+        }
+        let write = |at: usize, kind, key: &mut String| {
+            let oid = binds.metadata.get(at)?.oid().ok()?;
+            let bytes = binds.binds.get(at)?.as_deref()?;
+            let fits = matches!(
+                (kind, oid),
+                (Kind::Integer, 20 | 21 | 23) | (Kind::Text, 25 | 1043) | (Kind::Uuid, 2950)
+            );
+            fits.then(|| write_part(bytes, oid, key))
+        };
+        each_given(given, write, see).is_some()
     }
 
     fn before_statement<R>(

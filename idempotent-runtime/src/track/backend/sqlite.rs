@@ -20,6 +20,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType, SqliteValue};
 use super::super::catalog::Catalog;
 use super::super::stamper::database_error;
 use super::super::statement::Dialect;
+use super::super::statement::plan::Given;
 use super::super::statement::reading::Read;
 use super::{Moment, NULL, ask_with_all_binds, escape, hex, sealed::Sealed, works};
 
@@ -85,6 +86,14 @@ impl Sealed for SqliteConnection {
         T: QueryFragment<Sqlite> + QueryId,
     {
         ask_with_all_binds(self, statement, read, see)
+    }
+
+    // Diesel gives no binds away.
+    fn given<T>(&mut self, _: &T, _: &Given, _: impl FnMut(&str)) -> bool
+    where
+        T: QueryFragment<Sqlite> + QueryId,
+    {
+        false
     }
 
     fn before_statement<R>(

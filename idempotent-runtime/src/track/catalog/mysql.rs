@@ -6,12 +6,12 @@ use diesel::mysql::MysqlConnection;
 use diesel::{QueryResult, RunQueryDsl, sql_query};
 
 use super::source::words;
-use super::{Action, Catalog, Fill, Name, Reading, Reference, Rekeys, Source, Trigger};
+use super::{Action, Catalog, Fill, Kind, Name, Reading, Reference, Rekeys, Source, Trigger};
 use crate::track::fold;
 use crate::track::statement::change::{Change, Columns};
 use queries::{
-    CODE, COLUMNS, CodeRow, ColumnRow, INDEXES, ISOLATION, IndexRow, IsolationRow, LINKS, LinkRow,
-    SERVER, ServerRow, TABLES, TableRow,
+    ACTIONS, ActionRow, CODE, COLUMNS, CodeRow, ColumnRow, CountRow, INDEXES, ISOLATION, IndexRow,
+    IsolationRow, LINKS, LinkRow, SEES_TRIGGERS, TABLES, TableRow,
 };
 
 mod queries;
@@ -19,7 +19,6 @@ mod queries;
 impl Catalog {
     /// Reads the schemas that the connection's user may see.
     pub(crate) fn load_mysql(conn: &mut MysqlConnection) -> QueryResult<Self> {
-        let server: ServerRow = sql_query(SERVER).get_result(conn)?;
         let mut catalog = Self {
             folds: true,
             quiet_keys: true,
@@ -34,20 +33,58 @@ impl Catalog {
             let table = (column.place.clone(), column.owner.clone());
             columns.entry(table).or_default().push(column);
         }
-        for table in sql_query(TABLES).load::<TableRow>(conn)? {
+        let mut tables: Vec<TableRow> = sql_query(TABLES).load(conn)?;
+        let seen = Seen::of(&tables);
+        tables.retain(|table| seen.counts(&table.place, &table.name));
+        for table in tables {
             let columns = columns.remove(&(table.place.clone(), table.name.clone()));
             relation(&table, &columns.unwrap_or_default(), &mut catalog);
         }
-        indexes(sql_query(INDEXES).load(conn)?, &mut catalog);
-        references(sql_query(LINKS).load(conn)?, &mut catalog);
-        let code: Vec<CodeRow> = sql_query(CODE).load(conn)?;
+        let mut rows: Vec<IndexRow> = sql_query(INDEXES).load(conn)?;
+        rows.retain(|row| seen.counts(&row.place, &row.owner));
+        indexes(rows, &mut catalog);
+        let mut links: Vec<LinkRow> = sql_query(LINKS).load(conn)?;
+        links.retain(|row| seen.counts(&row.parent_place, &row.parent));
+        references(links, sql_query(ACTIONS).load(conn)?, &mut catalog);
+        let mut code: Vec<CodeRow> = Vec::new();
+        for query in CODE {
+            code.extend(sql_query(query).load(conn)?);
+        }
+        code.retain(|row| row.kind == "routine" || seen.counts(&row.place, &row.name));
         routines(&code, &mut catalog);
         code.iter().for_each(|row| text(row, &mut catalog));
-        if !server.sees_triggers {
+        if !sees_triggers(conn)? {
             hidden_triggers(&mut catalog);
         }
         Ok(catalog)
     }
+}
+
+/// The tables of the database that the connection is in. One of another database that has the name of one of these is
+/// left out: a statement that names that database is planned without the catalog.
+struct Seen(HashMap<String, String>);
+
+impl Seen {
+    fn of(tables: &[TableRow]) -> Self {
+        let own = tables.iter().filter(|table| table.own);
+        Self(
+            own.map(|table| (fold(&table.name), table.place.clone()))
+                .collect(),
+        )
+    }
+
+    fn counts(&self, place: &str, table: &str) -> bool {
+        self.0.get(&fold(table)).is_none_or(|own| own == place)
+    }
+}
+
+fn sees_triggers(conn: &mut MysqlConnection) -> QueryResult<bool> {
+    for query in SEES_TRIGGERS {
+        if sql_query(query).get_result::<CountRow>(conn)?.count > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the session's transactions see the same rows twice.
@@ -81,6 +118,7 @@ fn relation(table: &TableRow, columns: &[ColumnRow], catalog: &mut Catalog) {
     );
     relation.unlockable |= !columns.iter().any(|column| column.writable);
     relation.unique = Some(Vec::new());
+    relation.order = columns.iter().map(|column| fold(&column.name)).collect();
     let fills = columns
         .iter()
         .filter_map(|column| Some((fold(&column.name), fill(column)?)));
@@ -99,8 +137,8 @@ fn fill(column: &ColumnRow) -> Option<Fill> {
 /// them; times independent of the session's time zone.
 fn reading(column: &ColumnRow) -> Reading {
     match column.kind.as_str() {
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "uuid" | "inet6"
-        | "inet4" => Reading::Plain,
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Reading::Same(Kind::Integer),
+        "decimal" | "uuid" | "inet6" | "inet4" => Reading::Plain,
         "year" | "enum" | "set" | "bit" => Reading::Through("({} + 0)"),
         "date" | "datetime" | "time" => Reading::Through("CAST({} AS CHAR)"),
         "timestamp" => Reading::Through("CAST(UNIX_TIMESTAMP({}) AS CHAR)"),
@@ -141,7 +179,16 @@ fn indexes(rows: Vec<IndexRow>, catalog: &mut Catalog) {
     }
 }
 
-fn references(rows: Vec<LinkRow>, catalog: &mut Catalog) {
+fn references(rows: Vec<LinkRow>, actions: Vec<ActionRow>, catalog: &mut Catalog) {
+    let actions: HashMap<_, _> = actions
+        .into_iter()
+        .map(|row| {
+            (
+                (row.place, row.child, row.constraint_name),
+                (row.on_delete, row.on_update),
+            )
+        })
+        .collect();
     let mut links: BTreeMap<_, Vec<LinkRow>> = BTreeMap::new();
     for row in rows {
         let link = (
@@ -151,8 +198,9 @@ fn references(rows: Vec<LinkRow>, catalog: &mut Catalog) {
         );
         links.entry(link).or_default().push(row);
     }
-    for links in links.into_values() {
-        let Some(first) = links.first() else {
+    for (link, links) in links {
+        let (Some(first), Some((on_delete, on_update))) = (links.first(), actions.get(&link))
+        else {
             continue;
         };
         let reference = Reference {
@@ -163,8 +211,8 @@ fn references(rows: Vec<LinkRow>, catalog: &mut Catalog) {
                 .iter()
                 .map(|link| (link.child_column.clone(), link.column.clone()))
                 .collect(),
-            on_delete: action(&first.on_delete),
-            on_update: action(&first.on_update),
+            on_delete: action(on_delete),
+            on_update: action(on_update),
         };
         let parent = name(&first.parent);
         catalog.entry(&parent).references.push(reference);

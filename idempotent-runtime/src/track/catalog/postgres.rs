@@ -14,7 +14,7 @@ use queries::{
 };
 
 use super::source::words;
-use super::{Action, Catalog, Name, Reading, Reference, Rekeys, Source, Trigger};
+use super::{Action, Catalog, Kind, Name, Reading, Reference, Rekeys, Source, Trigger};
 use crate::track::fold;
 use crate::track::statement::change::{Cascade, Change, Columns};
 use crate::track::statement::{Dialect, is_blank, is_keyword};
@@ -214,6 +214,9 @@ fn event(kind: i16) -> Change {
 fn reading(reading: &str) -> Reading {
     match reading {
         "plain" => Reading::Plain,
+        "integer" => Reading::Same(Kind::Integer),
+        "text" => Reading::Same(Kind::Text),
+        "uuid" => Reading::Same(Kind::Uuid),
         "citext" => Reading::Through("pg_catalog.lower({}::pg_catalog.text)"),
         "text hash" => Reading::Through("pg_catalog.hashtextextended({}::pg_catalog.text, 0)"),
         "hash" => Reading::Through("pg_catalog.hash_record_extended(ROW({}), 0)"),

@@ -6,6 +6,8 @@ pub(crate) enum Reading {
     /// As it is.
     #[default]
     Plain,
+    /// As it is, and a bind of this kind that is equal to it reads alike.
+    Same(Kind),
     /// Through an expression with `{}` in the column's place: its collation or its type has several spellings of one
     /// value, or its text form depends on the session.
     Through(&'static str),
@@ -18,7 +20,15 @@ impl Reading {
     pub(crate) fn of(self, column: &str) -> String {
         match self {
             Self::Through(template) => template.replace("{}", column),
-            Self::Plain | Self::Never => column.to_owned(),
+            Self::Plain | Self::Same(_) | Self::Never => column.to_owned(),
         }
     }
+}
+
+/// A kind of value that has one form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Integer,
+    Text,
+    Uuid,
 }

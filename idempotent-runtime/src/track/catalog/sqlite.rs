@@ -132,7 +132,7 @@ impl Schema {
         let columns = format!(
             "SELECT m.name AS owner, c.name AS name, CAST(c.pk AS BIGINT) AS key, upper(c.type) AS kind, \
              CAST(c.\"notnull\" = 0 AND c.dflt_value IS NULL AS BIGINT) AS optional \
-             FROM {master} m, pragma_table_info({plain}, {literal}) c"
+             FROM {master} m, pragma_table_info({plain}, {literal}) c ORDER BY m.name, c.cid"
         );
         let indexed = format!(
             "SELECT m.name AS owner, l.name AS index_name, i.name AS \"column\", CAST(l.partial AS BIGINT) AS partial \
@@ -199,6 +199,11 @@ impl Schema {
         );
         relation.unique = self.unique(&object.name);
         relation.fills = self.fills(&object.name);
+        let own = self
+            .columns
+            .iter()
+            .filter(|column| column.owner == object.name);
+        relation.order = own.map(|column| fold(&column.name)).collect();
         relation.replaces |= words
             .windows(2)
             .any(|pair| pair[0] == "CONFLICT" && (pair[1] == "REPLACE" || pair[1] == "FAIL"));

@@ -46,6 +46,7 @@ impl<C: Trackable> TrackedConnection<C> {
             Step::Opaque => self.unwrapped(|inner| inner.batch_execute(sql)),
             Step::Schema { changes } => self.schema(changes, |inner| inner.batch_execute(sql)),
             Step::Role => self.role(|inner| inner.batch_execute(sql)),
+            Step::Autocommit => self.autocommit(|inner| inner.batch_execute(sql)),
             Step::Isolation => self.isolation(|inner| inner.batch_execute(sql)),
             Step::Commits(plan) => self.commits(&of_plan(&plan), |inner| inner.batch_execute(sql)),
             Step::Control(control) => self.control(&control, sql, |inner| inner.batch_execute(sql)),
@@ -185,8 +186,11 @@ fn of_plan(plan: &Plan) -> Changes {
 fn note_plan(plan: &Plan, changes: &mut Changes) {
     note_whole(plan, changes);
     let told = plan.rows.iter().map(|rows| &rows.table);
+    let given = plan.given.iter().map(|given| &given.table);
     let asked = plan.reads().filter_map(|read| read.table.as_ref());
-    told.chain(asked).for_each(|table| changes.whole(table));
+    told.chain(given)
+        .chain(asked)
+        .for_each(|table| changes.whole(table));
 }
 
 /// A parameter in a batch has no value, and each way to send it has its own word for that.

@@ -44,6 +44,7 @@ where
         }
     };
     settle(plan, &found, count, told.as_ref(), changes);
+    given(inner, plan, source, count, changes);
     after(inner, plan, source, (&found, count), changes)?;
     Ok(count)
 }
@@ -80,6 +81,7 @@ where
         }
     };
     settle(plan, &found, loaded.len(), told.as_ref(), changes);
+    given(inner, plan, source, loaded.len(), changes);
     after(inner, plan, source, (&found, loaded.len()), changes)?;
     Ok((loaded, hidden))
 }
@@ -190,6 +192,21 @@ fn settle(
     if !sure {
         let tables = plan.before.iter().filter_map(|read| read.table.as_ref());
         tables.for_each(|table| changes.whole(table));
+    }
+}
+
+/// Notes the keys that the statement has with it, if it has changed anything.
+fn given<C, T>(inner: &mut C, plan: &Plan, source: &T, changed: usize, changes: &mut Changes)
+where
+    C: Trackable,
+    T: QueryFragment<C::Backend> + QueryId,
+{
+    let Some(given) = plan.given.as_ref().filter(|_| changed > 0) else {
+        return;
+    };
+    let table = &given.table;
+    if !inner.given(source, given, |key| changes.row(table, key.to_owned())) {
+        changes.whole(table);
     }
 }
 

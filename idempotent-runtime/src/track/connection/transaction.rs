@@ -221,6 +221,7 @@ impl<C: Trackable> TrackedConnection<C> {
     fn open(&mut self, sql: &str, note: impl FnOnce(&mut ChangeLog)) -> QueryResult<()> {
         if self.log.is_open() && C::COMMITS_IMPLICITLY {
             self.commit("COMMIT", End::Commit)?;
+            self.log.close();
         }
         if self.log.is_open() {
             self.inner.batch_execute(sql)?;
@@ -354,7 +355,7 @@ impl<C: Trackable> TrackedConnection<C> {
             self.plans = Plans::default();
         }
         self.private = self.own_role.then(|| self.knows_nothing());
-        if chain {
+        if chain || self.endless {
             self.log.begin();
             self.guarded = self.inner.set_guard().is_ok();
         }
@@ -362,6 +363,19 @@ impl<C: Trackable> TrackedConnection<C> {
 
     fn knows_nothing(&self) -> Arc<Database> {
         Arc::new(Database::new(self.unrepeatable))
+    }
+
+    /// `SET autocommit`: without it there is always a transaction.
+    pub(super) fn autocommit<R>(
+        &mut self,
+        run: impl FnOnce(&mut C) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        let result = self.commits(&Changes::default(), run);
+        self.endless = !self.inner.autocommits();
+        if self.endless && !self.log.is_open() {
+            self.closed(true);
+        }
+        result
     }
 
     /// Runs what the MySQL family commits by itself, and with it the open transaction. What that has changed is stamped
@@ -379,7 +393,7 @@ impl<C: Trackable> TrackedConnection<C> {
         };
         let result = self.watched(run);
         // Its own error may have come before the commit, or after it.
-        if was_open && !self.doomed && !self.inner.in_transaction() {
+        if was_open && !self.doomed && (self.endless || !self.inner.in_transaction()) {
             settle::<C>(receipt, &Ok(()), true);
             self.closed(false);
         }

@@ -21,7 +21,7 @@ pub(crate) struct Analysis {
     pub(crate) targets: Vec<Target>,
     /// It runs something that is not in the text.
     pub(crate) hidden: bool,
-    /// `INSERT IGNORE`: rows that are in conflict are left out.
+    /// `INSERT IGNORE`, `DO NOTHING`: rows that are in conflict are left out.
     pub(crate) skips: bool,
     pub(crate) ending: Ending,
     /// Folded names of the functions that the text calls, and of more, for a name before a
@@ -45,6 +45,8 @@ pub(crate) enum Ending {
 pub(crate) struct Target {
     /// Folded and unqualified.
     pub(crate) table: String,
+    /// The schema that the statement names it in.
+    pub(crate) schema: Option<String>,
     /// What qualifies a column of the table in the statement: the alias or the name, as written.
     pub(crate) qualifier: String,
     pub(crate) change: Change,
@@ -163,11 +165,10 @@ impl Facts {
         let mut change = Change::insert();
         match &insert.on {
             None => {}
-            Some(OnInsert::OnConflict(conflict)) => {
-                if let OnConflictAction::DoUpdate(update) = &conflict.action {
-                    change.update = set(&update.assignments);
-                }
-            }
+            Some(OnInsert::OnConflict(conflict)) => match &conflict.action {
+                OnConflictAction::DoUpdate(update) => change.update = set(&update.assignments),
+                OnConflictAction::DoNothing => self.skips |= main,
+            },
             Some(OnInsert::DuplicateKeyUpdate(assignments)) => change.update = set(assignments),
             Some(_) => change.update = Columns::All,
         }
@@ -362,6 +363,8 @@ impl Facts {
         main: bool,
         untold: bool,
     ) -> Option<()> {
+        let schema = name.0.iter().nth_back(1).and_then(|part| part.as_ident());
+        let schema = schema.map(|schema| schema.value.clone());
         let name = name.0.last()?.as_ident()?;
         // The grammar takes `DELETE FROM ONLY users` for a table ONLY by the alias of users.
         if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("only") {
@@ -369,6 +372,7 @@ impl Facts {
         }
         self.targets.push(Target {
             table: fold(&name.value),
+            schema,
             qualifier: alias.unwrap_or(name).to_string(),
             change,
             main,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::analyse::{Analysis, Ending, Target, analyse};
 use super::change::Change;
-use super::reading::{Check, Chosen, Having, KeyColumns, Read};
+use super::reading::{Check, Chosen, Having, KeyColumns, Read, quoted};
 use super::selection::Selection;
+use super::text::Piece;
 use super::{Dialect, ROWIDS};
-use crate::track::catalog::{Catalog, Chain, Reading, Touched};
+use crate::track::catalog::{Catalog, Chain, Kind, Reading, Touched};
 use crate::track::rules::Rule;
 use crate::track::{Key, Registry, fold};
 
@@ -22,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) before: Box<[Read]>,
     /// How to learn which rows of the statement's own table it changes.
     pub(crate) rows: Option<Rows>,
+    /// The rows that it changes, if it changes any, by keys that it has with it.
+    pub(crate) given: Option<Given>,
     pub(crate) after: Option<After>,
     /// What else it changes: note it even when the statement fails, for an SQLite statement with
     /// `OR FAIL` keeps what it did before its error.
@@ -37,6 +40,47 @@ pub(crate) struct Rows {
     pub(crate) suffix: Arc<str>,
     /// How many columns it adds, last in each row.
     pub(crate) keys: usize,
+}
+
+/// Keys that are in the statement's text or in its binds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// The folded name of the table.
+    pub(crate) table: Arc<str>,
+    pub(crate) keys: Box<[Box<[Part]>]>,
+}
+
+/// A part of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The bind with this number, if it is of this kind.
+    Bind(usize, Kind),
+    /// A number.
+    Number(Box<str>),
+}
+
+impl Part {
+    /// A value, if equal values read alike.
+    fn of(value: &Piece, reading: Reading) -> Option<Self> {
+        let Reading::Same(kind) = reading else {
+            return None;
+        };
+        let text = value.sql.trim();
+        match value.binds.as_slice() {
+            [bind] if text == "?" || text.strip_prefix('$').is_some_and(is_number) => {
+                Some(Self::Bind(*bind, kind))
+            }
+            [] if kind == Kind::Integer && is_number(text) => {
+                let number: u64 = text.parse().ok()?;
+                Some(Self::Number(number.to_string().into()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Asked after the statement.
@@ -82,6 +126,7 @@ impl Plan {
         Self {
             before: Box::default(),
             rows: None,
+            given: None,
             after: None,
             whole: Whole::Every,
         }
@@ -97,6 +142,7 @@ impl Plan {
     /// Whether no tracked row changes.
     pub(crate) fn is_nothing(&self) -> bool {
         self.rows.is_none()
+            && self.given.is_none()
             && self.before.is_empty()
             && self.after.is_none()
             && matches!(&self.whole, Whole::Tables(tables) if tables.is_empty())
@@ -127,6 +173,7 @@ pub(crate) fn plan(sql: &str, dialect: Dialect, registry: &Registry, catalog: &C
 struct Own {
     before: Vec<Read>,
     rows: Option<Rows>,
+    given: Option<Given>,
     after: Option<After>,
 }
 
@@ -142,8 +189,10 @@ impl Planner<'_> {
         let main = analysis.targets.iter().find(|target| target.main);
         // Where a WITH changes rows, too, a query of ours would do that once more.
         let alone = main.filter(|_| analysis.targets.len() == 1);
-        let selection = alone.and_then(|target| self.selection(target));
-        let chains = main.and_then(|target| self.chains(target, selection.as_ref()?));
+        let chosen = alone.filter(|target| !target.change.insert);
+        let chosen = chosen.and_then(|_| Selection::of(self.sql, self.dialect));
+        let selection = alone.and_then(|target| self.repeatable(target, chosen.as_ref()?));
+        let chains = main.and_then(|target| self.chains(target, selection?));
         let touched = self.touched(analysis, main.filter(|_| chains.is_some()));
         if touched.every {
             return Plan::every();
@@ -155,7 +204,7 @@ impl Planner<'_> {
             let Some((table, _)) = self.registry.get(&target.table) else {
                 continue;
             };
-            let known = || self.own(target, analysis, selection.as_ref());
+            let known = || self.own(target, analysis, chosen.as_ref(), selection);
             match known().filter(|_| !whole.contains(table)) {
                 Some(known) if target.main => own = known,
                 _ if !target.main && !Rule::Parts.applies() => {}
@@ -165,7 +214,7 @@ impl Planner<'_> {
                 }
             }
         }
-        if let (Some(target), Some(selection), Some(chains)) = (main, &selection, chains) {
+        if let (Some(target), Some(selection), Some(chains)) = (main, selection, chains) {
             self.follow(target, selection, &chains, &mut own, &mut whole);
         }
         own.before.retain(|read| {
@@ -179,20 +228,19 @@ impl Planner<'_> {
         Plan {
             before: own.before.into(),
             rows: own.rows.filter(|rows| !whole.contains(&rows.table)),
+            given: own.given.filter(|given| !whole.contains(&given.table)),
             after: own.after,
             ..Plan::whole(whole)
         }
     }
 
     /// What chooses the rows of the main target, if the same rows are found by a query of ours.
-    fn selection(&self, target: &Target) -> Option<Selection> {
-        if target.change.insert || !self.catalog.lockable(&target.table) {
-            return None;
-        }
-        let selection = Selection::of(self.sql, self.dialect)?;
+    fn repeatable<'s>(&self, target: &Target, selection: &'s Selection) -> Option<&'s Selection> {
         let repeats = !selection.asks_others || !self.catalog.unrepeatable;
-        let same =
-            selection.steady && !selection.limited && !self.catalog.has_function(&selection.calls);
+        let same = selection.steady
+            && !selection.limited
+            && self.catalog.lockable(&target.table)
+            && !self.catalog.has_function(&selection.calls);
         (repeats && same).then_some(selection)
     }
 
@@ -295,10 +343,24 @@ impl Planner<'_> {
                 true => self.catalog.touched(&target.table, &target.change, chained),
                 false => self.unknown(),
             };
-            touched.every |= more.every;
+            touched.every |= more.every || self.is_elsewhere(target);
             touched.tables.extend(more.tables);
         }
         touched
+    }
+
+    /// MySQL's other databases may have a table of the same name, of which the catalog says nothing then.
+    fn is_elsewhere(&self, target: &Target) -> bool {
+        let Some(schema) = target
+            .schema
+            .as_ref()
+            .filter(|_| self.dialect == Dialect::Mysql)
+        else {
+            return false;
+        };
+        let place = self.catalog.place(&target.table).map(fold);
+        let named = format!("{}.", fold(&quoted(self.dialect, schema)));
+        !place.is_some_and(|place| place.starts_with(&named))
     }
 
     /// A relation that the catalog does not know may be newer than it, or no relation but a word
@@ -329,6 +391,7 @@ impl Planner<'_> {
         &self,
         target: &Target,
         analysis: &Analysis,
+        chosen: Option<&Selection>,
         selection: Option<&Selection>,
     ) -> Option<Own> {
         let ending = analysis.ending;
@@ -341,6 +404,15 @@ impl Planner<'_> {
             return self.inserted(target, &table, &key, analysis);
         }
         let sets_key = self.sets_key(&target.change, columns);
+        let given = chosen
+            .filter(|_| !sets_key)
+            .and_then(|chosen| self.given(&table, &key, chosen));
+        if given.is_some() {
+            return Some(Own {
+                given,
+                ..Own::default()
+            });
+        }
         let rows = self.suffix(target, &table, &key, ending);
         if rows.is_some() && !sets_key {
             return Some(Own {
@@ -349,6 +421,26 @@ impl Planner<'_> {
             });
         }
         self.asked(target, &table, &key, rows, selection?)
+    }
+
+    /// The row whose key is all that the condition lets through. (Diesel does not give SQLite's binds away.)
+    fn given(&self, table: &Arc<str>, key: &KeyColumns<'_>, chosen: &Selection) -> Option<Given> {
+        if self.dialect == Dialect::Sqlite || chosen.asks_others {
+            return None;
+        }
+        let columns = key.columns.iter().zip(key.readings);
+        let parts = columns.map(|(column, reading)| {
+            let mut values = chosen
+                .equal
+                .iter()
+                .filter(|(known, _)| *known == fold(column));
+            values.find_map(|(_, value)| Part::of(value, *reading))
+        });
+        let parts: Option<Box<[_]>> = parts.collect();
+        Some(Given {
+            table: table.clone(),
+            keys: Box::new([parts?]),
+        })
     }
 
     /// Rows that are asked for before the statement, because it does not tell them or not their old keys.
@@ -373,6 +465,7 @@ impl Planner<'_> {
             before: vec![chosen.rows(table.clone(), key, Check::Count)],
             rows,
             after,
+            given: None,
         })
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Selection {
     /// Two runs of it one after the other choose the same rows, as far as it is up to its text; with functions in it
     /// that are known to differ they do not.
     pub(crate) steady: bool,
+    /// Values that a column has in each of the rows, by folded names.
+    pub(crate) equal: Vec<(String, Piece)>,
     /// Folded names before a parenthesis.
     pub(crate) calls: Vec<String>,
     pub(crate) sets: Vec<Set>,
@@ -219,6 +221,7 @@ impl Text<'_> {
             limited: clauses.limited,
             asks_others,
             steady: self.steady(chooses().collect()),
+            equal: self.equalities(clauses.condition.clone()),
             calls: self.calls(chooses().collect()),
             sets: self.sets(clauses.sets.clone()),
         })
@@ -251,6 +254,54 @@ impl Text<'_> {
         }
         // As time goes on, one comparison only lets rows in or only lets them out, so that their number tells.
         clocks < 2
+    }
+
+    /// What must hold of every row: `column = value` in a conjunction.
+    fn equalities(&self, mut range: Range<usize>) -> Vec<(String, Piece)> {
+        while self.is_token(range.start, &Token::LParen)
+            && self.closing(range.start) == range.end.checked_sub(1)
+            && !range.is_empty()
+        {
+            range = range.start + 1..range.end - 1;
+        }
+        if range.is_empty()
+            || self
+                .find(range.clone(), &["OR", "XOR", "BETWEEN", "CASE"])
+                .is_some()
+        {
+            return Vec::new();
+        }
+        match self.find(range.clone(), &["AND"]) {
+            Some(and) => {
+                let mut all = self.equalities(range.start..and);
+                all.extend(self.equalities(and + 1..range.end));
+                all
+            }
+            None => self.equality(range).into_iter().collect(),
+        }
+    }
+
+    /// `column = value` or `table.column = value`, and nothing else.
+    fn equality(&self, range: Range<usize>) -> Option<(String, Piece)> {
+        let equals = range
+            .end
+            .checked_sub(2)
+            .filter(|equals| range.contains(equals))?;
+        let column = self.name(equals.checked_sub(1)?)?;
+        let named = match equals - range.start {
+            1 => true,
+            3 => self.is_token(equals - 2, &Token::Period),
+            5 => {
+                self.is_token(equals - 2, &Token::Period)
+                    && self.is_token(equals - 4, &Token::Period)
+            }
+            _ => false,
+        };
+        let value = self.constant(equals + 1..range.end);
+        Some((
+            column,
+            value.filter(|_| named && self.is_token(equals, &Token::Eq))?,
+        ))
     }
 
     fn calls(&self, range: Vec<usize>) -> Vec<String> {

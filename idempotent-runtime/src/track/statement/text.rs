@@ -210,6 +210,12 @@ impl<'a> Text<'a> {
             (Dialect::Sqlite, Token::Placeholder(name)) if name == "?" => {
                 piece.push(&format!("?{}", bind + 1));
             }
+            (Dialect::Postgres, Token::Placeholder(name)) => {
+                let number: usize = name.strip_prefix('$')?.parse().ok()?;
+                piece.push(name);
+                piece.binds.push(number.checked_sub(1)?);
+                return Some(());
+            }
             (_, token) => piece.push(&token.to_string()),
         }
         piece.binds.push(bind);

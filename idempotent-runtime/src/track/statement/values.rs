@@ -27,21 +27,16 @@ pub(crate) enum Value {
 }
 
 impl Values {
-    /// Of the only statement in `sql`, if it names its columns and has `VALUES`.
-    pub(crate) fn of(sql: &str, dialect: Dialect) -> Option<Self> {
+    /// Of the only statement in `sql`, if it has `VALUES`. `columns`: those of the table, where it does not name them.
+    pub(crate) fn of(sql: &str, dialect: Dialect, columns: Option<&[String]>) -> Option<Self> {
         let text = Text::new(sql, dialect)?;
         let into = text.find(0..text.len(), &["INTO"])?;
-        let open = (into..text.len()).find(|&at| text.is_token(at, &Token::LParen))?;
-        let close = text.closing(open)?;
-        let columns = text.items(open + 1..close);
-        let columns: Vec<_> = columns
-            .into_iter()
-            .map(|item| text.name(item.end.checked_sub(1)?))
-            .collect::<Option<_>>()?;
-        if !text.is(close + 1, "VALUES") && !text.is(close + 1, "VALUE") {
-            return None;
-        }
-        let rows = text.rows(close + 2)?;
+        let values = text.find(into..text.len(), &["VALUES", "VALUE"])?;
+        let columns = match text.is_token(values.checked_sub(1)?, &Token::RParen) {
+            true => text.names(into)?,
+            false => columns?.to_vec(),
+        };
+        let rows = text.rows(values + 1)?;
         let whole = rows.iter().all(|row| row.len() == columns.len());
         whole.then_some(Self {
             columns,
@@ -60,6 +55,15 @@ impl Values {
 }
 
 impl Text<'_> {
+    /// The names in the first parentheses.
+    fn names(&self, start: usize) -> Option<Vec<String>> {
+        let open = (start..self.len()).find(|&at| self.is_token(at, &Token::LParen))?;
+        let items = self.items(open + 1..self.closing(open)?).into_iter();
+        items
+            .map(|item| self.name(item.end.checked_sub(1)?))
+            .collect()
+    }
+
     fn rows(&self, mut at: usize) -> Option<Vec<Vec<Value>>> {
         let mut rows = Vec::new();
         loop {

@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use oracle::database::{Database, Postgres, Sqlite};
+use oracle::compare::Sought;
+use oracle::database::{Database, Mariadb, Postgres, Sqlite};
 use oracle::hunt::{Found, Hunt, hunt};
 
-const USAGE: &str =
-    "usage: oracle [--statements N] [--seed S] [--database sqlite|postgres] [--verbose]";
+const USAGE: &str = "usage: oracle [--statements N] [--seed S] [--database sqlite|postgres|mariadb] [--show missed|extra|coarse] [--verbose]";
 
 struct Arguments {
     statements: usize,
     seed: u64,
     database: Option<String>,
+    sought: Sought,
     verbose: bool,
 }
 
@@ -20,7 +21,11 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let good = [one::<Sqlite>(&arguments), one::<Postgres>(&arguments)];
+    let good = [
+        one::<Sqlite>(&arguments),
+        one::<Postgres>(&arguments),
+        one::<Mariadb>(&arguments),
+    ];
     match good.iter().all(|good| *good) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -33,6 +38,7 @@ impl Arguments {
             statements: 2_000,
             seed: 1,
             database: None,
+            sought: Sought::Missed,
             verbose: false,
         };
         while let Some(word) = words.next() {
@@ -40,16 +46,27 @@ impl Arguments {
                 "--statements" => arguments.statements = words.next()?.parse().ok()?,
                 "--seed" => arguments.seed = words.next()?.parse().ok()?,
                 "--database" => arguments.database = Some(words.next()?),
+                "--show" => arguments.sought = sought(&words.next()?)?,
                 "--verbose" => arguments.verbose = true,
                 _ => return None,
             }
         }
-        let known = |name: &String| [Sqlite::NAME, Postgres::NAME].contains(&name.as_str());
+        let known =
+            |name: &String| [Sqlite::NAME, Postgres::NAME, Mariadb::NAME].contains(&name.as_str());
         arguments
             .database
             .as_ref()
             .is_none_or(known)
             .then_some(arguments)
+    }
+}
+
+fn sought(word: &str) -> Option<Sought> {
+    match word {
+        "missed" => Some(Sought::Missed),
+        "extra" => Some(Sought::Extra),
+        "coarse" => Some(Sought::Coarse),
+        _ => None,
     }
 }
 
@@ -65,6 +82,12 @@ fn one<D: Database>(arguments: &Arguments) -> bool {
     let asked = Hunt {
         statements: arguments.statements,
         seed: arguments.seed,
+        sought: arguments.sought,
+        most: if arguments.sought == Sought::Missed {
+            1
+        } else {
+            8
+        },
         verbose: arguments.verbose,
         ..Hunt::default()
     };
@@ -82,12 +105,10 @@ fn told(name: &str, found: &Found, verbose: bool) -> bool {
     if verbose {
         println!("{}{totals:?}", found.remarks);
     }
-    if let Some(failure) = &found.failure {
-        println!("{}", failure.show(name));
-        println!(
-            "-- again: scripts/oracle --database {name} --seed {} --statements 50",
-            failure.seed
-        );
+    for example in &found.cases {
+        println!("{}", example.show(name));
+        let seed = example.case.seed;
+        println!("-- again: scripts/oracle --database {name} --seed {seed} --statements 50");
     }
     println!(
         "{name} statements={} commits={} missed={} extra={} coarse={}",

@@ -25,7 +25,10 @@ pub(super) fn type_name(ty: Type) -> &'static str {
 
 pub(super) fn raw(column: &str, ty: Type) -> String {
     let text = match ty {
-        Type::Text | Type::Folded | Type::Bytes => format!("hex({column})"),
+        Type::Text => format!("hex(rtrim({column}))"),
+        // As many texts are equal as have this in common.
+        Type::Folded => format!("hex(weight_string(rtrim({column})))"),
+        Type::Bytes => format!("hex({column})"),
         Type::Uuid => format!("lower(CAST({column} AS CHAR))"),
         _ => format!("CAST({column} AS CHAR)"),
     };
@@ -57,7 +60,7 @@ pub(super) fn log(schema: &Schema, table: usize) -> Vec<String> {
         let (word, rows) = seen(event);
         let notes: String = rows
             .iter()
-            .map(|row| format!("{}; ", note(model, row, Kind::Mariadb)))
+            .map(|row| format!("{}; ", note(schema, model, row)))
             .collect();
         format!(
             "CREATE TRIGGER log_{model}_{word} AFTER {word} ON {on} FOR EACH ROW BEGIN {notes}END"

@@ -23,14 +23,14 @@ pub(super) fn type_name(ty: Type) -> &'static str {
 pub(super) fn raw(column: &str, ty: Type) -> String {
     let text = match ty {
         Type::Small | Type::Int | Type::Big | Type::Uuid => format!("{column}::text"),
-        Type::Text | Type::Folded => {
-            format!("encode(convert_to({column}, 'UTF8'), 'hex')")
-        }
+        Type::Text => format!("encode(convert_to({column}, 'UTF8'), 'hex')"),
+        // As many texts are equal as have this in common.
+        Type::Folded => format!("hashtextextended({column}, 0)::text"),
         Type::Bytes => format!("encode({column}, 'hex')"),
         Type::Date => format!("encode(date_send({column}), 'hex')"),
         Type::Moment => format!("encode(timestamptz_send({column}), 'hex')"),
-        Type::Numeric => format!("encode(numeric_send({column}), 'hex')"),
-        Type::Bool => format!("encode(boolsend({column}), 'hex')"),
+        Type::Numeric => format!("trim_scale({column})::text"),
+        Type::Bool => format!("{column}::text"),
     };
     format!("coalesce({text}, 'null')")
 }
@@ -82,7 +82,7 @@ pub(super) fn log(schema: &Schema, table: usize) -> Vec<String> {
     let notes = |row: &str| -> String {
         let each = models
             .iter()
-            .map(|model| format!("{}; ", note(*model, row, Kind::Postgres)));
+            .map(|model| format!("{}; ", note(schema, *model, row)));
         each.collect()
     };
     let function = format!(

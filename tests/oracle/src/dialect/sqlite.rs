@@ -20,8 +20,15 @@ pub(super) fn type_name(ty: Type) -> &'static str {
     }
 }
 
-/// A value of any type may be in any column.
-pub(super) fn raw(column: &str) -> String {
+/// A value of any type may be in any column. Where the case of some text does not count, that of no text in the table
+/// does.
+pub(super) fn raw(column: &str, folds: bool) -> String {
+    let column = match folds {
+        true => format!(
+            "CASE typeof({column}) WHEN 'text' THEN rtrim(lower({column})) ELSE {column} END"
+        ),
+        false => column.to_owned(),
+    };
     format!(
         "(typeof({column}) || ':' || CASE typeof({column}) WHEN 'integer' THEN CAST({column} AS TEXT) \
          WHEN 'real' THEN printf('%!.17g', {column}) WHEN 'null' THEN '' \
@@ -42,7 +49,7 @@ pub(super) fn log(schema: &Schema, table: usize) -> Vec<String> {
         let (word, rows) = seen(event);
         let notes: String = rows
             .iter()
-            .map(|row| format!("{}; ", note(model, row, Kind::Sqlite)))
+            .map(|row| format!("{}; ", note(schema, model, row)))
             .collect();
         format!("CREATE TRIGGER log_{model}_{word} AFTER {word} ON {on} BEGIN {notes}END")
     };

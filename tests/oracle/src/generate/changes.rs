@@ -10,7 +10,7 @@ impl Maker<'_> {
     pub(super) fn update(&mut self) -> Update {
         let target = self.target(false);
         let view = matches!(target.relation, Relation::View(_));
-        let table = self.base(target.relation);
+        let table = self.schema.base(target.relation);
         let from = (!view && self.random.chance(12)).then(|| self.any_table());
         let (filter, from) = self.joined(table, from, view);
         let set = self.assignments(table, from, view);
@@ -41,7 +41,7 @@ impl Maker<'_> {
     pub(super) fn delete(&mut self) -> Delete {
         let target = self.target(false);
         let view = matches!(target.relation, Relation::View(_));
-        let table = self.base(target.relation);
+        let table = self.schema.base(target.relation);
         let using = (!view && self.kind() != Kind::Sqlite && self.random.chance(12))
             .then(|| self.any_table());
         let (filter, using) = self.joined(table, using, view);

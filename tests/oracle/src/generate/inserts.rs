@@ -25,7 +25,7 @@ impl Maker<'_> {
 
     pub(super) fn insert(&mut self) -> Insert {
         let target = self.target(true);
-        let table = self.base(target.relation);
+        let table = self.schema.base(target.relation);
         let rows = self.random.weighted(&[(55, 0), (20, 1), (5, 2), (15, 3)]);
         let columns = self.insertable(target.relation, table);
         let rows = match rows {
@@ -52,14 +52,6 @@ impl Maker<'_> {
             columns,
             rows,
             returning: self.returning(),
-        }
-    }
-
-    /// The table whose rows a relation has.
-    pub(super) fn base(&self, relation: Relation) -> usize {
-        match relation {
-            Relation::Table(table) | Relation::Part(table, _) => table,
-            Relation::View(view) => self.schema.views[view].base,
         }
     }
 

@@ -17,6 +17,9 @@ SELECT c.oid AS id, c.relname::text AS name, c.relkind::text AS kind,
        pg_catalog.array_remove(pg_catalog.array_agg(CASE
            WHEN NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') THEN NULL
            WHEN coalesce((pg_catalog.to_jsonb(o) ->> 'collisdeterministic')::boolean, true) IS FALSE THEN 'text hash'
+           WHEN t.oid IN (20, 21, 23) THEN 'integer'
+           WHEN t.oid = 25 OR t.oid = 1043 AND a.atttypmod = -1 THEN 'text'
+           WHEN t.oid = 2950 THEN 'uuid'
            WHEN t.typtype = 'e' OR coalesce(nullif(t.typbasetype, 0), t.oid) IN (16, 17, 18, 19, 20, 21, 23, 25, 26,
                650, 700, 701, 774, 790, 829, 869, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562,
                1700, 2950, 3220) THEN 'plain'

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{After, Count, Own, Planner};
-use crate::track::catalog::Fill;
+use super::{After, Count, Given, Own, Part, Planner};
+use crate::track::catalog::{Fill, Reading};
 use crate::track::fold;
 use crate::track::rules::Rule;
 use crate::track::statement::Dialect;
@@ -30,9 +30,16 @@ impl Planner<'_> {
             target,
             table,
             key,
-            values: Values::of(self.sql, self.dialect)
+            values: Values::of(self.sql, self.dialect, self.catalog.columns(&target.table))
                 .filter(|values| values.rows.len() <= MOST_ROWS),
         };
+        let given = new.given().filter(|_| !analysis.skips);
+        if given.is_some() {
+            return Some(Own {
+                given,
+                ..Own::default()
+            });
+        }
         let mut own = Own {
             rows: self.suffix(target, table, key, analysis.ending),
             ..Own::default()
@@ -60,6 +67,39 @@ struct New<'a> {
 }
 
 impl New<'_> {
+    /// The keys that plain new rows are given.
+    fn given(&self) -> Option<Given> {
+        let catalog = self.planner.catalog;
+        let change = &self.target.change;
+        let plain =
+            self.planner.dialect != Dialect::Sqlite && !change.delete && !change.update.is_some();
+        let kept = !catalog.rewrites(&self.target.table, self.key.columns)
+            && !self.planner.sql.to_ascii_uppercase().contains("OVERRIDING");
+        let values = self.values.as_ref().filter(|_| plain && kept)?;
+        let key = |row: &Vec<Value>| {
+            let columns = self.key.columns.iter().zip(self.key.readings);
+            columns
+                .map(|(column, reading)| self.part(values, row, column, *reading))
+                .collect()
+        };
+        Some(Given {
+            table: self.table.clone(),
+            keys: values.rows.iter().map(key).collect::<Option<_>>()?,
+        })
+    }
+
+    fn part(&self, values: &Values, row: &[Value], column: &str, reading: Reading) -> Option<Part> {
+        let column = fold(column);
+        // MySQL puts a number of its own in the place of a NULL and of a zero.
+        if self.planner.catalog.fill(&self.target.table, &column) == Some(Fill::Serial) {
+            return None;
+        }
+        match &row[values.place(&column)?] {
+            Value::Constant(value) => Part::of(value, reading),
+            Value::Null | Value::Default | Value::Computed => None,
+        }
+    }
+
     /// Asks for the rows that make room for the new ones, but for those of the same key: nothing if they cannot be asked
     /// for, `Some(None)` if there are none.
     fn replaced(&self) -> Option<Option<Read>> {

@@ -257,6 +257,86 @@ fn sqlite_rows_are_asked_for_without_a_table() {
     );
 }
 
+/// The numbers of the binds, and the numbers, that are the keys of the changed rows.
+fn given(sql: &str, dialect: Dialect) -> Option<String> {
+    let mut catalog = Catalog::plain(&[("users", &["id", "name"])]);
+    catalog.set_reading("users", "id", Reading::Same(Kind::Integer));
+    let plan = plan(sql, dialect, &Registry::of(&[USERS]), &catalog);
+    let keys = plan.given?.keys;
+    let part = |part: &Part| match part {
+        Part::Bind(bind, _) => format!("#{bind}"),
+        Part::Number(number) => number.to_string(),
+    };
+    let keys = keys
+        .iter()
+        .map(|key| key.iter().map(part).collect::<String>());
+    Some(keys.collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn keys_that_a_statement_has_with_it_are_not_asked_for() {
+    for (sql, expected) in [
+        ("UPDATE users SET name = $1 WHERE (users.id = $2)", "#1"),
+        ("UPDATE users SET name = $2 WHERE id = $1 RETURNING *", "#0"),
+        (
+            "DELETE FROM users WHERE ((\"users\".\"id\" = $1) AND (name = 'a' OR name = 'b'))",
+            "#0",
+        ),
+        ("DELETE FROM users WHERE id = 007", "7"),
+        (
+            "INSERT INTO users (name, id) VALUES ($1, $2), ($3, 5)",
+            "#1 5",
+        ),
+    ] {
+        assert_eq!(
+            given(sql, Dialect::Postgres).as_deref(),
+            Some(expected),
+            "{sql}"
+        );
+    }
+    assert_eq!(
+        given(
+            "DELETE FROM users WHERE name = ? AND `users`.`id` = ?",
+            Dialect::Mysql
+        )
+        .as_deref(),
+        Some("#1")
+    );
+}
+
+#[test]
+fn a_key_is_not_given_where_more_rows_or_others_may_be_meant() {
+    for sql in [
+        "DELETE FROM users WHERE id = $1 OR name = 'a'",
+        "DELETE FROM users WHERE NOT (id = $1)",
+        "DELETE FROM users WHERE NOT id = $1",
+        "DELETE FROM users WHERE id = $1 = true",
+        "DELETE FROM users WHERE true = id = $1",
+        "DELETE FROM users WHERE id BETWEEN 1 AND id = 1",
+        "DELETE FROM users WHERE id + id = $1",
+        "DELETE FROM users WHERE -id = $1",
+        "DELETE FROM users WHERE id = $1 + 1",
+        "DELETE FROM users WHERE id = '1'",
+        "DELETE FROM users WHERE id = -1",
+        "DELETE FROM users WHERE id <> $1",
+        "DELETE FROM users WHERE name = $1",
+        "DELETE FROM users USING orders WHERE orders.id = $1",
+        "UPDATE users SET id = $1 WHERE id = $2",
+        "INSERT INTO users (id) VALUES ($1) ON CONFLICT DO NOTHING",
+        "INSERT INTO users (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET name = 'a'",
+        "INSERT INTO users (id) OVERRIDING USER VALUE VALUES ($1)",
+        "INSERT INTO users (id) VALUES ($1 + 1)",
+        "INSERT INTO users (id) VALUES (DEFAULT)",
+        "INSERT INTO users (id) SELECT $1",
+    ] {
+        assert_eq!(given(sql, Dialect::Postgres), None, "{sql}");
+    }
+    assert_eq!(
+        given("DELETE FROM users WHERE id = ?", Dialect::Sqlite),
+        None
+    );
+}
+
 #[test]
 fn rows_that_a_statement_does_not_tell_are_asked_for_before_it() {
     let postgres = [
