@@ -31,6 +31,7 @@ use crate::hold::Hold;
 mod batch;
 #[cfg(feature = "mysql")]
 mod mysql;
+mod position;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;

@@ -112,7 +112,7 @@ fn h16_a_failed_transaction_that_changed_nothing_commits_as_without_us() {
 #[test]
 fn h16_the_reply_of_a_failed_transaction_that_changed_nothing_is_not_kept() {
     let bench = Bench::with_users();
-    bench.handler_on_db("swallows", |conn| swallow(conn));
+    bench.handler_on_db("swallows", swallow);
     let reply = bench.get("swallows");
     assert_eq!(reply.status, 200);
     assert!(!is_stored(&reply), "{reply:?}");

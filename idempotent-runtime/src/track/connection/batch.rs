@@ -9,6 +9,7 @@
 use diesel::connection::SimpleConnection;
 use diesel::result::QueryResult;
 
+use super::position::placed;
 use super::{Trackable, TrackedConnection, rows};
 use crate::track::Registry;
 use crate::track::changes::Changes;
@@ -74,7 +75,7 @@ impl<C: Trackable> TrackedConnection<C> {
                 .take_while(|step| !matches!(step, Step::Control(_)))
                 .count();
             if length == 0 {
-                self.batch_one(statements[at])?;
+                placed(self.batch_one(statements[at]), sql, statements[at])?;
                 at += 1;
                 continue;
             }
@@ -111,11 +112,11 @@ impl<C: Trackable> TrackedConnection<C> {
         if each || statements.len() == 1 {
             return statements
                 .iter()
-                .try_for_each(|statement| self.batch_one(statement));
+                .try_for_each(|statement| placed(self.batch_one(statement), sql, statement));
         }
         let alone = self.stamper.is_some() && steps.len() <= MOST_ALONE;
         if alone && steps.iter().all(Step::is_plain) && !has_placeholder(sql) {
-            return self.batch_each(statements, steps);
+            return self.batch_each(sql, statements, steps);
         }
         let mut changes = Changes::default();
         for step in steps {
@@ -130,15 +131,15 @@ impl<C: Trackable> TrackedConnection<C> {
         }
         let text = stretch(sql, statements);
         if changes.is_empty() {
-            return self.batch_harmless(text, steps);
+            return placed(self.batch_harmless(text, steps), sql, text);
         }
-        let result = self.batch_changes(text, &changes);
+        let result = placed(self.batch_changes(text, &changes), sql, text);
         self.batch_aftermath(steps);
         result
     }
 
     /// Each statement by itself, so that it tells its rows.
-    fn batch_each(&mut self, statements: &[&str], steps: &[Step]) -> QueryResult<()> {
+    fn batch_each(&mut self, sql: &str, statements: &[&str], steps: &[Step]) -> QueryResult<()> {
         let mut whole = Changes::default();
         for step in steps {
             if let Step::Change(plan) = step {
@@ -147,18 +148,14 @@ impl<C: Trackable> TrackedConnection<C> {
         }
         self.change(&whole, |inner, changes| {
             for (statement, step) in statements.iter().zip(steps) {
-                match step {
+                let done = match step {
                     Step::Change(plan) => {
-                        rows::execute(
-                            inner,
-                            plan,
-                            &Literally(statement),
-                            Some(statement),
-                            changes,
-                        )?;
+                        rows::execute(inner, plan, &Literally(statement), Some(statement), changes)
+                            .map(drop)
                     }
-                    _ => inner.batch_execute(statement)?,
-                }
+                    _ => inner.batch_execute(statement),
+                };
+                placed(done, sql, statement)?;
             }
             Ok(())
         })
