@@ -4,7 +4,10 @@ use super::{Catalog, Name, Place, Reference, Relation};
 use crate::track::statement::change::Change;
 
 /// More ways than these are not asked for one by one.
-const MOST_CHAINS: usize = 16;
+const MOST_CHAINS: usize = 24;
+
+/// How often a way may come by the same table: a tree is followed so many levels down.
+const MOST_ROUNDS: usize = 3;
 
 /// From a changed table to one whose rows change with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub(crate) struct Chain {
     pub(crate) hops: Vec<Hop>,
     /// What happens to the rows of the last.
     pub(crate) effect: Change,
+    /// It goes on, but is not followed: if there are rows at its end, there may be more behind them.
+    pub(crate) goes_on: bool,
 }
 
 /// One foreign key.
@@ -33,8 +38,7 @@ impl Chain {
 }
 
 impl Catalog {
-    /// All ways, each once; nothing if some of them cannot be followed by a query, such as one that comes back to a
-    /// table that it has been at.
+    /// All ways, each once; nothing if some of them cannot be followed by a query.
     pub(crate) fn chains(&self, table: &str, change: &Change) -> Option<Vec<Chain>> {
         let mut chains = Vec::new();
         self.follow(
@@ -66,17 +70,25 @@ impl Catalog {
             let Some(effect) = relation.passed_on(reference, change) else {
                 continue;
             };
-            if seen.contains(&reference.child) || chains.len() >= MOST_CHAINS {
+            if chains.len() >= MOST_CHAINS {
                 return None;
             }
+            let rounds = seen
+                .iter()
+                .filter(|table| **table == reference.child)
+                .count();
+            let goes_on = rounds >= MOST_ROUNDS;
             hops.push(self.hop(relation, reference)?);
             chains.push(Chain {
                 hops: hops.clone(),
                 effect: effect.clone(),
+                goes_on,
             });
-            seen.push(reference.child.clone());
-            self.follow(&reference.child, &effect, seen, hops, chains)?;
-            seen.pop();
+            if !goes_on {
+                seen.push(reference.child.clone());
+                self.follow(&reference.child, &effect, seen, hops, chains)?;
+                seen.pop();
+            }
             hops.pop();
         }
         Some(())

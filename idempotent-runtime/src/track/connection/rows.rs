@@ -122,6 +122,7 @@ enum Found {
         count: usize,
         keys: HashSet<String>,
     },
+    /// Or it is not known what it should have.
     Failed,
 }
 
@@ -145,9 +146,12 @@ where
             }
         })?;
         for read in others {
-            ask(inner, read, source, |table, key| {
-                changes.row(table, key.to_owned())
+            let found = ask(inner, read, source, |table, key| {
+                changes.row(table, key.to_owned());
             })?;
+            if read.goes_on && found > 0 {
+                return Ok(Found::Failed);
+            }
         }
         Ok(Found::Rows { count, keys })
     })?;

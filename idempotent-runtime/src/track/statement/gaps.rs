@@ -43,8 +43,23 @@ pub(super) fn filled(tokens: Vec<TokenWithSpan>, dialect: Dialect) -> Vec<TokenW
     match dialect {
         Dialect::Postgres => without_gaps(tokens, &POSTGRES),
         Dialect::Sqlite => without_alias(with_equals(tokens)),
-        Dialect::Mysql => without_gaps(tokens, &MYSQL),
+        Dialect::Mysql => without_gaps(without_returning(tokens), &MYSQL),
     }
+}
+
+/// MariaDB's RETURNING, which may stand behind a LIMIT. Diesel cannot load what it returns.
+fn without_returning(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut depth = 0_usize;
+    let returning = tokens.iter().position(|token| {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && is_keyword(&token.token, "RETURNING")
+    });
+    tokens.truncate(returning.unwrap_or(tokens.len()));
+    tokens
 }
 
 /// SQLite's `INSERT INTO users AS u`.
@@ -61,7 +76,7 @@ fn without_alias(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             .is_some_and(|token| token.token == Token::Period)
     };
     let alias = into.map(|into| if qualified(into) { into + 4 } else { into + 2 });
-    if let Some(alias) = alias.filter(|&alias| is(alias, "AS") && !is(0, "WITH")) {
+    if let Some(alias) = alias.filter(|&alias| is(alias, "AS")) {
         tokens.drain(alias..(alias + 2).min(tokens.len()));
     }
     tokens

@@ -295,6 +295,7 @@ impl Planner<'_> {
         for chain in chains {
             let Some((table, key)) = chain.table().and_then(|table| self.registry.get(table))
             else {
+                reads.extend(chosen.goes_on(chain));
                 continue;
             };
             match self.chained(&chosen, chain, table, key) {

@@ -21,6 +21,8 @@ pub(crate) struct Read {
     /// How many columns a key has.
     pub(crate) keys: usize,
     pub(crate) check: Check,
+    /// If it finds any row, there may be more behind it that are not asked for.
+    pub(crate) goes_on: bool,
 }
 
 /// How it is known that the rows that were asked for are those that were changed: on READ COMMITTED others may come
@@ -124,17 +126,29 @@ impl Chosen<'_> {
         table: Arc<str>,
         key: &KeyColumns<'_>,
     ) -> Option<Read> {
-        let (last, before) = chain.hops.split_last()?;
         let own = format!("__idempotent_{}", chain.hops.len());
-        let mut sql = Piece::from(
-            format!(
-                "SELECT {} FROM {} AS {own} WHERE ",
-                key.expressions(self.dialect, Some(&own)),
-                last.sql
-            )
-            .as_str(),
-        );
-        self.referring(last, before, &own, &mut sql);
+        let sql = self.following(chain, &own, &key.expressions(self.dialect, Some(&own)))?;
+        Some(Read {
+            goes_on: chain.goes_on,
+            ..read(sql, Some(table), key.columns.len(), Check::Nothing)
+        })
+    }
+
+    /// Asks whether there are rows of an untracked table behind which there may be more of tracked ones.
+    pub(crate) fn goes_on(&self, chain: &Chain) -> Option<Read> {
+        let own = format!("__idempotent_{}", chain.hops.len());
+        let sql = self.following(chain, &own, "1").filter(|_| chain.goes_on)?;
+        Some(Read {
+            goes_on: true,
+            ..read(sql, None, 0, Check::Nothing)
+        })
+    }
+
+    fn following(&self, chain: &Chain, own: &str, columns: &str) -> Option<Piece> {
+        let (last, before) = chain.hops.split_last()?;
+        let mut sql =
+            Piece::from(format!("SELECT {columns} FROM {} AS {own} WHERE ", last.sql).as_str());
+        self.referring(last, before, own, &mut sql);
         if self.dialect == Dialect::Sqlite {
             sql.push(" AND (SELECT foreign_keys FROM pragma_foreign_keys)");
         }
@@ -143,7 +157,7 @@ impl Chosen<'_> {
         if self.dialect == Dialect::Mysql {
             sql.push(" LOCK IN SHARE MODE");
         }
-        Some(read(sql, Some(table), key.columns.len(), Check::Nothing))
+        Some(sql)
     }
 
     /// `(child columns) IN (SELECT parent columns …)`, and so on up to the changed table.
@@ -258,5 +272,6 @@ fn read(sql: Piece, table: Option<Arc<str>>, keys: usize, check: Check) -> Read 
         binds: sql.binds,
         keys,
         check,
+        goes_on: false,
     }
 }
