@@ -100,6 +100,19 @@ fn a_batch_that_fails_half_way_has_changed_what_came_before() {
 }
 
 #[test]
+fn h08_a_batch_that_fails_half_way_in_a_transaction_has_changed_what_came_before() {
+    let bench = Bench::with_users();
+    let ended = bench.ended_users(|conn| {
+        conn.transaction::<_, diesel::result::Error, _>(|conn| {
+            let batch = "UPDATE users SET name = 'x' WHERE id = 1; INSERT INTO nowhere VALUES (1)";
+            assert!(conn.batch_execute(batch).is_err());
+            Ok(())
+        })
+    });
+    assert_eq!(ended, ["users:1"]);
+}
+
+#[test]
 fn h52_a_trigger_that_routes_rows_elsewhere_ends_the_replies_of_all() {
     let bench = Bench::with_users_and(
         "CREATE TRIGGER other AFTER INSERT ON users BEGIN UPDATE users SET name = 'x' WHERE id = 1; END",

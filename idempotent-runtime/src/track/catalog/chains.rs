@@ -99,8 +99,8 @@ impl Catalog {
         let Place::One(sql) = &child.place else {
             return None;
         };
-        let alone =
-            |relation: &Relation| relation.children.is_empty() && relation.parents.is_empty();
+        // A child's heirs are read with it; which of a parent's heirs were changed is not known.
+        let heirless = |relation: &Relation| relation.children.is_empty();
         let readable = |relation: &Relation, column: &str| {
             let columns = relation.columns.as_ref();
             columns.is_some_and(|columns| {
@@ -114,10 +114,15 @@ impl Catalog {
         let pairs = &reference.pairs;
         let all = |(own, other): &(String, String)| readable(child, own) && readable(parent, other);
         let whole = !pairs.is_empty() && pairs.iter().all(all);
-        (alone(child) && alone(parent) && !child.opaque && whole).then(|| Hop {
-            child: reference.child.clone(),
-            sql: sql.clone(),
-            pairs: pairs.clone(),
-        })
+        (child.parents.is_empty()
+            && heirless(parent)
+            && parent.parents.is_empty()
+            && !child.opaque
+            && whole)
+            .then(|| Hop {
+                child: reference.child.clone(),
+                sql: sql.clone(),
+                pairs: pairs.clone(),
+            })
     }
 }

@@ -82,8 +82,18 @@ impl<'a> Walk<'a> {
     fn followed(&mut self, step: &Step) {
         self.effects_of(&step.table, &step.change, step.told);
         for heir in self.catalog.heirs(&step.table) {
-            self.hit(&heir, step.change.clone());
+            match step.told {
+                true => self.told_heir(&heir, &step.change),
+                false => self.hit(&heir, step.change.clone()),
+            }
         }
+    }
+
+    /// Its rows are told by the name of its ancestor.
+    fn told_heir(&mut self, heir: &Name, change: &Change) {
+        self.touched.tables.extend(self.catalog.views(heir));
+        self.touched.tables.insert(heir.clone());
+        self.effects_of(heir, change, false);
     }
 
     /// Rows of a table change, which ones is not told.

@@ -104,18 +104,22 @@ impl<C: Trackable> TrackedConnection<C> {
 
     /// Statements between two of transaction control.
     fn batch_stretch(&mut self, sql: &str, statements: &[&str], steps: &[Step]) -> QueryResult<()> {
+        let alone = self.stamper.is_some()
+            && steps.len() <= MOST_ALONE
+            && steps.iter().all(Step::is_plain)
+            && !has_placeholder(sql);
+        // In a transaction each counts by itself: what comes before an error stays, but on PostgreSQL.
         let each = match C::DIALECT {
-            Dialect::Sqlite => !self.log.is_open(),
+            Dialect::Sqlite => alone || !self.log.is_open(),
             Dialect::Mysql => true,
-            Dialect::Postgres => false,
+            Dialect::Postgres => alone && self.log.is_open(),
         };
         if each || statements.len() == 1 {
             return statements
                 .iter()
                 .try_for_each(|statement| placed(self.batch_one(statement), sql, statement));
         }
-        let alone = self.stamper.is_some() && steps.len() <= MOST_ALONE;
-        if alone && steps.iter().all(Step::is_plain) && !has_placeholder(sql) {
+        if alone {
             return self.batch_each(sql, statements, steps);
         }
         let mut changes = Changes::default();
@@ -138,7 +142,7 @@ impl<C: Trackable> TrackedConnection<C> {
         result
     }
 
-    /// Each statement by itself, so that it tells its rows.
+    /// Each statement by itself, so that it tells its rows; all of them in one transaction.
     fn batch_each(&mut self, sql: &str, statements: &[&str], steps: &[Step]) -> QueryResult<()> {
         let mut whole = Changes::default();
         for step in steps {

@@ -266,16 +266,29 @@ impl Planner<'_> {
     fn repeatable<'s>(&self, target: &Target, selection: &'s Selection) -> Option<&'s Selection> {
         let repeats = !selection.asks_others || !self.catalog.unrepeatable;
         let same = selection.steady
-            && !selection.limited
+            && self.is_settled(target, selection)
             && self.catalog.lockable(&target.table)
             && !self.catalog.has_function(&selection.calls);
         (repeats && same).then_some(selection)
     }
 
+    /// Whether it is settled which rows a LIMIT takes.
+    fn is_settled(&self, target: &Target, selection: &Selection) -> bool {
+        let key = self.registry.get(&target.table).map(|(_, key)| key);
+        let ordered = match key {
+            Some(Key::Columns(columns)) => columns
+                .iter()
+                .all(|column| selection.order.contains(&fold(column))),
+            _ => false,
+        };
+        selection.limit.sql.is_empty() || ordered && self.dialect == Dialect::Mysql
+    }
+
     /// The foreign keys along which the change of the main target goes on, if the rows can be asked for.
     fn chains(&self, target: &Target, selection: &Selection) -> Option<Vec<Chain>> {
         let told = || target.change.delete && self.key(target).is_some();
-        if !self.counts(selection) && !told() {
+        // MySQL takes no LIMIT in a subquery.
+        if !self.counts(selection) && !told() || !selection.limit.sql.is_empty() {
             return None;
         }
         self.catalog.chains(&target.table, &target.change)

@@ -98,7 +98,14 @@ impl Chosen<'_> {
 
     fn finish(&self, mut sql: Piece, table: Option<Arc<str>>, keys: usize, check: Check) -> Read {
         self.tables_and_condition(&mut sql);
-        sql.push(&limit(self.selection.parameters));
+        match self.selection.limit.sql.is_empty() {
+            true => sql.push(&limit(self.selection.parameters)),
+            false => {
+                sql.push("\n");
+                sql.append(&self.selection.limit);
+                sql.push("\n");
+            }
+        }
         match self.dialect {
             Dialect::Postgres if self.refers => {
                 sql.push(&format!(" FOR UPDATE OF {}", self.qualifier));

@@ -29,8 +29,10 @@ pub(crate) struct Selection {
     pub(crate) condition: Piece,
     /// The number of the statement's last parameter, as SQLite counts them.
     pub(crate) parameters: usize,
-    /// It has an ORDER BY or a LIMIT.
-    pub(crate) limited: bool,
+    /// `ORDER BY … LIMIT …`, or nothing.
+    pub(crate) limit: Piece,
+    /// The columns by which it is ordered, folded.
+    pub(crate) order: Vec<String>,
     /// It joins other tables, or asks them.
     pub(crate) asks_others: bool,
     /// Two runs of it one after the other choose the same rows, as far as it is up to its text; with functions in it
@@ -110,7 +112,7 @@ struct Clauses {
     sets: Range<usize>,
     from: Vec<Range<usize>>,
     condition: Range<usize>,
-    limited: bool,
+    limit: Range<usize>,
 }
 
 impl Text<'_> {
@@ -140,7 +142,7 @@ impl Text<'_> {
         if self.is(from, "FROM") {
             let end = self.end(from, &tail);
             clauses.condition = self.tail(end).condition;
-            clauses.limited = self.tail(end).limited;
+            clauses.limit = self.tail(end).limit;
             clauses.from.push(from + 1..end);
         }
         Some(clauses)
@@ -180,7 +182,9 @@ impl Text<'_> {
             end = self.end(at, &["ORDER", "LIMIT", "RETURNING"]);
             clauses.condition = at + 1..end;
         }
-        clauses.limited = self.is(end, "ORDER") || self.is(end, "LIMIT");
+        if self.is(end, "ORDER") || self.is(end, "LIMIT") {
+            clauses.limit = end..self.end(end, &["RETURNING"]);
+        }
         clauses
     }
 
@@ -218,13 +222,32 @@ impl Text<'_> {
                 Dialect::Postgres | Dialect::Mysql => 0,
             },
             condition: self.piece(clauses.condition.clone())?,
-            limited: clauses.limited,
+            limit: self.piece(clauses.limit.clone())?,
+            order: self.order(clauses.limit.clone()),
             asks_others,
             steady: self.steady(chooses().collect()),
             equal: self.equalities(clauses.condition.clone()),
             calls: self.calls(chooses().collect()),
             sets: self.sets(clauses.sets.clone()),
         })
+    }
+
+    /// The columns of an ORDER BY, as far as it is made of columns.
+    fn order(&self, range: Range<usize>) -> Vec<String> {
+        if !self.is(range.start, "ORDER") {
+            return Vec::new();
+        }
+        let end = self.find(range.clone(), &["LIMIT"]).unwrap_or(range.end);
+        let items = self.items(range.start + 2..end).into_iter();
+        let plain = items.filter_map(|mut item| {
+            if self.is(item.end - 1, "ASC") || self.is(item.end - 1, "DESC") {
+                item.end -= 1;
+            }
+            let named =
+                item.len() == 1 || item.len() == 3 && self.is_token(item.start + 1, &Token::Period);
+            self.name(item.end - 1).filter(|_| named)
+        });
+        plain.collect()
     }
 
     fn steady(&self, range: Vec<usize>) -> bool {

@@ -154,7 +154,12 @@ impl New<'_> {
                 count: Count::Any,
             });
         }
-        let conditions = self.conditions(&unique.iter().collect::<Vec<_>>())?;
+        let key: Vec<_> = self.key.columns.iter().map(|column| fold(column)).collect();
+        // A plain new row is in conflict with none.
+        let conditions = match plain {
+            true => self.conditions(&[&key])?,
+            false => self.conditions(&unique.iter().collect::<Vec<_>>())?,
+        };
         if conditions.is_empty() {
             return None;
         }
