@@ -271,6 +271,16 @@ impl Catalog {
         self.reach(table, Rule::Inheritance, |relation| &relation.parents)
     }
 
+    /// Foreign keys that refer to a table, and those that refer to what it is a part of.
+    fn references(&self, table: &str) -> Vec<&Reference> {
+        let ancestors = self.ancestors(table);
+        let names = std::iter::once(table).chain(ancestors.iter().map(|name| &**name));
+        let relations = names.filter_map(|name| self.relations.get(name));
+        relations
+            .flat_map(|relation| &relation.references)
+            .collect()
+    }
+
     /// Views over a table, and views over these.
     fn views(&self, table: &str) -> BTreeSet<Name> {
         self.reach(table, Rule::Views, |relation| &relation.views)

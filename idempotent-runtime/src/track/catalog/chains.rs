@@ -66,7 +66,13 @@ impl Catalog {
         if relation.suffers(change) != *change {
             return None;
         }
-        for reference in &relation.references {
+        // Those of its heirs are keys of theirs alone.
+        let heirs = self.heirs(table);
+        let mut own = heirs.iter().filter_map(|heir| self.relations.get(heir));
+        if own.any(|heir| !heir.references.is_empty()) {
+            return None;
+        }
+        for reference in self.references(table) {
             let Some(effect) = relation.passed_on(reference, change) else {
                 continue;
             };
@@ -99,8 +105,6 @@ impl Catalog {
         let Place::One(sql) = &child.place else {
             return None;
         };
-        // A child's heirs are read with it; which of a parent's heirs were changed is not known.
-        let heirless = |relation: &Relation| relation.children.is_empty();
         let readable = |relation: &Relation, column: &str| {
             let columns = relation.columns.as_ref();
             columns.is_some_and(|columns| {
@@ -114,15 +118,10 @@ impl Catalog {
         let pairs = &reference.pairs;
         let all = |(own, other): &(String, String)| readable(child, own) && readable(parent, other);
         let whole = !pairs.is_empty() && pairs.iter().all(all);
-        (child.parents.is_empty()
-            && heirless(parent)
-            && parent.parents.is_empty()
-            && !child.opaque
-            && whole)
-            .then(|| Hop {
-                child: reference.child.clone(),
-                sql: sql.clone(),
-                pairs: pairs.clone(),
-            })
+        (child.parents.is_empty() && !child.opaque && whole).then(|| Hop {
+            child: reference.child.clone(),
+            sql: sql.clone(),
+            pairs: pairs.clone(),
+        })
     }
 }

@@ -159,7 +159,7 @@ impl<'a> Walk<'a> {
             return;
         };
         let change = &relation.suffers(change);
-        for reference in &relation.references {
+        for reference in self.catalog.references(table) {
             if let Some(effect) = relation.passed_on(reference, change) {
                 self.step(&reference.child, effect, told);
             }

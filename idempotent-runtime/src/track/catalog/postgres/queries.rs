@@ -82,7 +82,8 @@ WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
   AND d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass,
                        'pg_catalog.pg_proc'::pg_catalog.regclass)";
 
-/// Of a partitioned table that refers to another only the whole, not each part.
+/// Of partitioned tables only what they refer to as a whole, and what refers to them so: the walk comes from each part to
+/// its whole.
 pub(super) const REFERENCES: &str = "
 SELECT k.conrelid AS child, k.confrelid AS parent,
        k.confdeltype::text AS on_delete, k.confupdtype::text AS on_update,
@@ -94,10 +95,7 @@ SELECT k.conrelid AS child, k.confrelid AS parent,
              FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u (attnum, place)
              JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum
              ORDER BY u.place) AS columns
-FROM pg_catalog.pg_constraint k
-WHERE k.contype = 'f'
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint w
-                  WHERE w.oid = k.conparentid AND w.confrelid = k.confrelid)";
+FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0";
 
 pub(super) const INHERITS: &str =
     "SELECT inhrelid AS child, inhparent AS parent FROM pg_catalog.pg_inherits";
