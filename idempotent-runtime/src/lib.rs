@@ -70,8 +70,8 @@
 //!
 //! # Features
 //!
-//! `sqlite-bundled` (default), `sqlite`, `postgres`, `session` (actix-session as a dimension of request ids) and
-//! `store-suite` (the suite that a store must pass).
+//! `sqlite-bundled` (default), `sqlite`, `postgres`, `mysql` (MariaDB and MySQL), `session` (actix-session as a dimension
+//! of request ids) and `store-suite` (the suite that a store must pass).
 
 mod actix;
 mod db;

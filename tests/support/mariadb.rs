@@ -63,6 +63,8 @@ impl MariaDb {
             .args(["--innodb-flush-log-at-trx-commit=0", "--socket=socket"])
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--port={port}"))
+            // A server that starts removes the temporary tables that it finds, also those of others.
+            .arg(format!("--tmpdir={}", home.path().display()))
             .args(arguments)
             .current_dir(home.path());
         let server = Server::start_in(home, &command, user, Stop::Term);

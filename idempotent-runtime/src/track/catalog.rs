@@ -38,6 +38,10 @@ pub(crate) struct Catalog {
     pub(crate) returning: bool,
     /// What foreign keys change fires no triggers.
     quiet_keys: bool,
+    /// A value that does not fit is made to.
+    pub(crate) lenient: bool,
+    /// The session reads SQL in another way than it is read here.
+    pub(crate) strange: bool,
     /// Two statements of a transaction, one after the other, find the same rows in other tables, too (where it matters).
     pub(crate) unrepeatable: bool,
 }
@@ -51,6 +55,8 @@ impl Default for Catalog {
             deferred: false,
             returning: true,
             quiet_keys: false,
+            lenient: false,
+            strange: false,
             unrepeatable: false,
         }
     }
@@ -215,10 +221,16 @@ impl Catalog {
 
     /// Whether a trigger may give a new row other values in these columns.
     pub(crate) fn rewrites(&self, table: &str, columns: &[&str]) -> bool {
-        self.relation(table).is_none_or(|relation| {
-            let mut triggers = relation.triggers.iter();
-            triggers.any(|trigger| trigger.on.insert && trigger.rekeys.may(columns))
-        })
+        self.relation(table).is_none()
+            || self.family(table).any(|relation| {
+                let mut triggers = relation.triggers.iter();
+                triggers.any(|trigger| trigger.on.insert && trigger.rekeys.may(columns))
+            })
+    }
+
+    /// Whether an update sets one of these columns, by itself or by a trigger.
+    pub(crate) fn moves(&self, table: &str, update: &Columns, columns: &[&str]) -> bool {
+        update.any(columns) || self.family(table).any(|relation| relation.may_set(columns))
     }
 
     /// Whether a change sets columns that others may refer to: those of a unique index, or, for all that is known, any.

@@ -91,6 +91,8 @@ pub struct TrackedConnection<C> {
     unrepeatable: bool,
     /// A transaction begins where another one ends: the session does not commit by itself.
     endless: bool,
+    /// `LOCK TABLES` holds, and a transaction of ours would end it.
+    tables_locked: bool,
     /// A row that was read has failed to come.
     failed: Arc<AtomicBool>,
 }
@@ -120,6 +122,7 @@ impl<C> TrackedConnection<C> {
             own_schema: false,
             unrepeatable: false,
             endless: false,
+            tables_locked: false,
             failed: Arc::default(),
         }
     }
@@ -237,6 +240,9 @@ impl<C: Trackable> Connection for TrackedConnection<C> {
                 self.schema(changes, |inner| inner.execute_returning_count(source))
             }
             Step::Role => self.role(|inner| inner.execute_returning_count(source)),
+            Step::TableLocks(held) => {
+                self.table_locks(held, |inner| inner.execute_returning_count(source))
+            }
             Step::Autocommit => self.autocommit(|inner| inner.execute_returning_count(source)),
             Step::Isolation => self.isolation(|inner| inner.execute_returning_count(source)),
             Step::Control(control) => {
@@ -311,6 +317,9 @@ where
                 (self.schema(changes, |inner| inner.load_owned(source))?, 0)
             }
             Step::Role => (self.role(|inner| inner.load_owned(source))?, 0),
+            Step::TableLocks(held) => {
+                (self.table_locks(held, |inner| inner.load_owned(source))?, 0)
+            }
             Step::Autocommit => (self.autocommit(|inner| inner.load_owned(source))?, 0),
             Step::Isolation => (self.isolation(|inner| inner.load_owned(source))?, 0),
             Step::Control(control) => {

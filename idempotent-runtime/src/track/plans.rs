@@ -41,6 +41,8 @@ pub(super) enum Step {
     Opaque,
     /// It commits by itself (MySQL family), and may change tracked rows.
     Commits(Arc<Plan>),
+    /// It locks tables, or lets them go (MySQL family), and commits.
+    TableLocks(bool),
     /// It may say whether the session commits by itself.
     Autocommit,
     /// It lets others' commits come between the statements of a transaction.
@@ -226,14 +228,26 @@ fn make<C: Trackable>(
     connection: &mut C,
     moment: Moment,
 ) -> (Step, bool) {
+    // What is in an executable comment is read by the server alone.
+    if C::COMMITS_IMPLICITLY && (sql.contains("/*!") || sql.contains("/*M!")) {
+        return (Step::Opaque, true);
+    }
     let class = classify(sql, C::DIALECT);
     // What follows looks at the first words, too.
     let sql = without_comments(sql, C::DIALECT);
     match class {
         Class::Other if sets(sql, "ISOLATION", C::DIALECT) => (Step::Isolation, true),
         Class::Other if sets(sql, "AUTOCOMMIT", C::DIALECT) => (Step::Autocommit, true),
+        Class::Other if sets(sql, "SQL_MODE", C::DIALECT) => (Step::Role, true),
+        Class::Other if C::COMMITS_IMPLICITLY && runs_another(sql) => (Step::Opaque, true),
+        Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &["LOCK", "UNLOCK"]) => {
+            (Step::TableLocks(begins_with(sql, &["LOCK"])), true)
+        }
         Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &["USE"]) => (Step::Role, true),
-        Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &COMMITTING) => {
+        Class::Other
+            if C::COMMITS_IMPLICITLY
+                && (begins_with(sql, &COMMITTING) || sets(sql, "PASSWORD", C::DIALECT)) =>
+        {
             (Step::Commits(Arc::new(nothing())), true)
         }
         Class::Other if sets_a_role(sql, C::DIALECT) => (Step::Role, true),
@@ -241,9 +255,14 @@ fn make<C: Trackable>(
         Class::Control(control) => (Step::Control(control), true),
         Class::Schema if is_of_the_session(sql) => (Step::Role, true),
         Class::Schema => {
+            let registry = Registry::global();
+            // SQLite deletes the rows of a table before it drops it, and foreign keys pass that on.
+            let empties = C::DIALECT == Dialect::Sqlite
+                && begins_with(sql, &["DROP"])
+                && !registry.is_empty();
             let changes = Rule::Schema.applies()
                 && moves_rows(sql)
-                && may_name_a_table(sql, Registry::global());
+                && (empties || may_name_a_table(sql, registry));
             (Step::Schema { changes }, true)
         }
         Class::Role => (Step::Role, true),
@@ -266,18 +285,36 @@ fn is_hidden(sql: &str) -> bool {
 }
 
 /// What commits in the MySQL family, beside changes of the schema and TRUNCATE.
-const COMMITTING: [&str; 10] = [
+const COMMITTING: [&str; 15] = [
     "ANALYZE",
     "OPTIMIZE",
     "REPAIR",
     "CHECK",
     "FLUSH",
-    "LOCK",
     "CACHE",
     "INSTALL",
     "UNINSTALL",
     "SHUTDOWN",
+    "RESET",
+    "START",
+    "STOP",
+    "CHANGE",
+    "PURGE",
+    "BACKUP",
 ];
+
+/// `SET STATEMENT … FOR UPDATE …`, and MariaDB's ANALYZE of a statement, which runs it.
+fn runs_another(sql: &str) -> bool {
+    let mut words = sql.split_whitespace().map(str::to_ascii_uppercase);
+    match (words.next().as_deref(), words.next().as_deref()) {
+        (Some("SET"), Some("STATEMENT")) => true,
+        (Some("ANALYZE"), second) => !matches!(
+            second,
+            Some("TABLE" | "TABLES" | "LOCAL" | "NO_WRITE_TO_BINLOG")
+        ),
+        _ => false,
+    }
+}
 
 fn nothing() -> Plan {
     Plan {

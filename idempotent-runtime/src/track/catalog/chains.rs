@@ -1,6 +1,6 @@
 //! The ways along which foreign keys pass a change on, from the changed rows to those of other tables.
 
-use super::{Catalog, Name, Place, Reference, Relation};
+use super::{Catalog, Name, Place, Reading, Reference, Relation};
 use crate::track::statement::change::Change;
 
 /// More ways than these are not asked for one by one.
@@ -115,10 +115,17 @@ impl Catalog {
                             .any(|known| super::super::fold(known) == super::super::fold(column))
             })
         };
+        // SQLite compares by the parent's collation, and a query of ours by the child's.
+        let exact = |relation: &Relation, column: &str| {
+            !self.folds || self.quiet_keys || relation.reading(column, true) == Some(Reading::Plain)
+        };
         let pairs = &reference.pairs;
+        let exact = pairs
+            .iter()
+            .all(|(own, other)| exact(child, own) && exact(parent, other));
         let all = |(own, other): &(String, String)| readable(child, own) && readable(parent, other);
         let whole = !pairs.is_empty() && pairs.iter().all(all);
-        (child.parents.is_empty() && !child.opaque && whole).then(|| Hop {
+        (child.parents.is_empty() && !child.opaque && whole && exact).then(|| Hop {
             child: reference.child.clone(),
             sql: sql.clone(),
             pairs: pairs.clone(),

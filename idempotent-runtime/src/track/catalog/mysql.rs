@@ -11,7 +11,7 @@ use crate::track::fold;
 use crate::track::statement::change::{Change, Columns};
 use queries::{
     ACTIONS, ActionRow, CODE, COLUMNS, CodeRow, ColumnRow, CountRow, INDEXES, ISOLATION, IndexRow,
-    IsolationRow, LINKS, LinkRow, SEES_TRIGGERS, TABLES, TableRow,
+    LINKS, LinkRow, MODE, SEES_TRIGGERS, SettingRow, TABLES, TableRow,
 };
 
 mod queries;
@@ -19,6 +19,7 @@ mod queries;
 impl Catalog {
     /// Reads the schemas that the connection's user may see.
     pub(crate) fn load_mysql(conn: &mut MysqlConnection) -> QueryResult<Self> {
+        let mode = sql_query(MODE).get_result::<SettingRow>(conn)?.value;
         let mut catalog = Self {
             folds: true,
             quiet_keys: true,
@@ -26,6 +27,8 @@ impl Catalog {
             // Diesel cannot load what it returns.
             returning: false,
             unrepeatable: !repeats(conn),
+            lenient: !mode.contains("STRICT"),
+            strange: mode.contains("ANSI_QUOTES") || mode.contains("NO_BACKSLASH_ESCAPES"),
             ..Self::default()
         };
         let mut columns: HashMap<_, Vec<ColumnRow>> = HashMap::new();
@@ -91,8 +94,8 @@ fn sees_triggers(conn: &mut MysqlConnection) -> QueryResult<bool> {
 fn repeats(conn: &mut MysqlConnection) -> bool {
     let mut asked = ISOLATION
         .iter()
-        .map(|query| sql_query(*query).get_result::<IsolationRow>(conn));
-    let isolation = asked.find_map(Result::ok).map(|row| row.isolation);
+        .map(|query| sql_query(*query).get_result::<SettingRow>(conn));
+    let isolation = asked.find_map(Result::ok).map(|row| row.value);
     matches!(
         isolation.as_deref(),
         Some("REPEATABLE-READ" | "SERIALIZABLE")

@@ -286,7 +286,18 @@ fn gives_new_whole(text: &str) -> bool {
         at.and_then(|at| tokens.get(at))
             .is_some_and(|token| is_keyword(token, keyword))
     };
+    let returns = |at: usize| {
+        ["NEW", "OLD", "NULL"]
+            .iter()
+            .any(|row| word(Some(at + 1), row))
+            && tokens
+                .get(at + 2)
+                .is_none_or(|next| *next == Token::SemiColon)
+    };
     tokens.iter().enumerate().any(|(at, token)| {
+        if is_keyword(token, "RETURN") && !returns(at) {
+            return true;
+        }
         is_keyword(token, "NEW")
             && tokens.get(at + 1) != Some(&Token::Period)
             && !word(Some(at + 1), "IS")

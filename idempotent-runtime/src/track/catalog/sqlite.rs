@@ -51,7 +51,7 @@ struct Indexed {
     owner: String,
     #[diesel(sql_type = Text)]
     index_name: String,
-    /// None for an expression.
+    /// None for an expression, and for a column by another collation than BINARY.
     #[diesel(sql_type = Nullable<Text>)]
     column: Option<String>,
     #[diesel(sql_type = BigInt)]
@@ -135,9 +135,9 @@ impl Schema {
              FROM {master} m, pragma_table_info({plain}, {literal}) c ORDER BY m.name, c.cid"
         );
         let indexed = format!(
-            "SELECT m.name AS owner, l.name AS index_name, i.name AS \"column\", CAST(l.partial AS BIGINT) AS partial \
-             FROM {master} m, pragma_index_list({plain}, {literal}) l, pragma_index_info(l.name, {literal}) i \
-             WHERE l.\"unique\" ORDER BY m.name, l.name, i.seqno"
+            "SELECT m.name AS owner, l.name AS index_name, CASE WHEN upper(i.coll) = 'BINARY' THEN i.name END AS \"column\", CAST(l.partial AS BIGINT) AS partial \
+             FROM {master} m, pragma_index_list({plain}, {literal}) l, pragma_index_xinfo(l.name, {literal}) i \
+             WHERE l.\"unique\" AND i.key ORDER BY m.name, l.name, i.seqno"
         );
         let links = format!(
             "SELECT m.name AS child, CAST(f.id AS BIGINT) AS id, f.\"table\" AS parent, \

@@ -47,6 +47,7 @@ impl<C: Trackable> TrackedConnection<C> {
             Step::Opaque => self.unwrapped(|inner| inner.batch_execute(sql)),
             Step::Schema { changes } => self.schema(changes, |inner| inner.batch_execute(sql)),
             Step::Role => self.role(|inner| inner.batch_execute(sql)),
+            Step::TableLocks(held) => self.table_locks(held, |inner| inner.batch_execute(sql)),
             Step::Autocommit => self.autocommit(|inner| inner.batch_execute(sql)),
             Step::Isolation => self.isolation(|inner| inner.batch_execute(sql)),
             Step::Commits(plan) => self.commits(&of_plan(&plan), |inner| inner.batch_execute(sql)),

@@ -134,6 +134,9 @@ where
     let Some((first, others)) = plan.before.split_first() else {
         return Ok(Found::Unasked);
     };
+    if let Some(lock) = &plan.lock {
+        inner.batch_execute(lock)?;
+    }
     let asked = inner.before_statement(|inner| {
         let mut keys = HashSet::new();
         let collects = matches!(first.check, Check::Keys | Check::Kept);
@@ -227,7 +230,11 @@ where
     C: Trackable,
     T: QueryFragment<C::Backend> + QueryId,
 {
-    let Some(after) = &plan.after else {
+    let Some(after) = plan
+        .after
+        .as_ref()
+        .filter(|after| changed > 0 || after.least > 0)
+    else {
         return Ok(());
     };
     let kept = match found {

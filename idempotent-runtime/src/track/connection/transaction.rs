@@ -105,6 +105,11 @@ impl<C: Trackable> TrackedConnection<C> {
             return result;
         }
         self.refuse_if_doomed()?;
+        if self.tables_locked {
+            let result = self.watched(|inner| run(inner, &mut changes));
+            self.announce_late(&changes);
+            return result;
+        }
         self.inner.open_own()?;
         let result = run(&mut self.inner, &mut changes);
         self.close_own(result, known, &changes)
@@ -337,6 +342,19 @@ impl<C: Trackable> TrackedConnection<C> {
         run: impl FnOnce(&mut C) -> QueryResult<()>,
     ) -> QueryResult<()> {
         self.note_failed();
+        // Where a statement has committed implicitly, unseen, there is nothing left to be rolled back.
+        let unseen = C::COMMITS_IMPLICITLY
+            && self.guarded
+            && !self.doomed
+            && self.log.has_changes()
+            && self
+                .inner
+                .batch_execute("ROLLBACK TO SAVEPOINT idempotent_guard")
+                .is_err();
+        if unseen {
+            let changes = self.log.pending();
+            self.announce_late(&changes);
+        }
         run(&mut self.inner)?;
         self.closed(chain);
         Ok(())
@@ -363,6 +381,17 @@ impl<C: Trackable> TrackedConnection<C> {
 
     fn knows_nothing(&self) -> Arc<Database> {
         Arc::new(Database::new(self.unrepeatable))
+    }
+
+    /// `LOCK TABLES` and `UNLOCK TABLES`.
+    pub(super) fn table_locks<R>(
+        &mut self,
+        held: bool,
+        run: impl FnOnce(&mut C) -> QueryResult<R>,
+    ) -> QueryResult<R> {
+        let result = self.commits(&Changes::default(), run);
+        self.tables_locked = held && result.is_ok() || self.tables_locked && result.is_err();
+        result
     }
 
     /// `SET autocommit`: without it there is always a transaction.

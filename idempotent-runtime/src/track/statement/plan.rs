@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     /// Asked before the statement. Where the answer cannot be had or is not sure, the tables that it is about change as
     /// a whole.
     pub(crate) before: Box<[Read]>,
+    /// Sent before these: on SQLite who has read cannot wait for the write lock any more.
+    pub(crate) lock: Option<Arc<str>>,
     /// How to learn which rows of the statement's own table it changes.
     pub(crate) rows: Option<Rows>,
     /// The rows that it changes, if it changes any, by keys that it has with it.
@@ -127,6 +129,7 @@ impl Plan {
     pub(crate) fn every() -> Self {
         Self {
             before: Box::default(),
+            lock: None,
             rows: None,
             given: None,
             after: None,
@@ -155,6 +158,9 @@ impl Plan {
 pub(crate) fn plan(sql: &str, dialect: Dialect, registry: &Registry, catalog: &Catalog) -> Plan {
     if registry.is_empty() {
         return Plan::nothing();
+    }
+    if catalog.strange {
+        return Plan::every();
     }
     match analyse(sql, dialect) {
         Some(mut analysis) if !analysis.hidden => {
@@ -253,7 +259,16 @@ impl Planner<'_> {
         if own.before.iter().all(|read| read.table.is_none()) {
             own.before.clear();
         }
+        let place = main.and_then(|target| self.catalog.place(&target.table));
+        let locks = !own.before.is_empty() && self.dialect == Dialect::Sqlite;
+        let lock = place
+            .filter(|_| locks)
+            .map(|place| format!("DELETE FROM {place} WHERE 0"));
+        if locks && lock.is_none() {
+            whole.extend(own.before.drain(..).filter_map(|read| read.table));
+        }
         Plan {
+            lock: lock.map(Into::into),
             before: own.before.into(),
             rows: own.rows.filter(|rows| !whole.contains(&rows.table)),
             given: own.given.filter(|given| !whole.contains(&given.table)),
@@ -264,7 +279,8 @@ impl Planner<'_> {
 
     /// What chooses the rows of the main target, if the same rows are found by a query of ours.
     fn repeatable<'s>(&self, target: &Target, selection: &'s Selection) -> Option<&'s Selection> {
-        let repeats = !selection.asks_others || !self.catalog.unrepeatable;
+        // A query of ours would wait for rows that the statement itself passes by, as others may change them.
+        let repeats = !self.catalog.unrepeatable;
         let same = selection.steady
             && self.is_settled(target, selection)
             && self.catalog.lockable(&target.table)
@@ -308,7 +324,7 @@ impl Planner<'_> {
         for chain in chains {
             let Some((table, key)) = chain.table().and_then(|table| self.registry.get(table))
             else {
-                reads.extend(chosen.goes_on(chain));
+                reads.extend(chosen.passing(chain));
                 continue;
             };
             match self.chained(&chosen, chain, table, key) {
@@ -372,7 +388,9 @@ impl Planner<'_> {
             dialect: self.dialect,
             selection,
             qualifier: &target.qualifier,
-            refers: target.change.delete || self.catalog.refers(&target.table, &target.change),
+            refers: target.change.delete
+                || self.catalog.refers(&target.table, &target.change)
+                || self.sets_key_of(target),
         }
     }
 
@@ -465,6 +483,14 @@ impl Planner<'_> {
         self.asked(target, &table, &key, rows, selection?)
     }
 
+    /// A column as [`Text::name`](super::text::Text::name) has it.
+    fn spelled(&self, column: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => column.to_owned(),
+            Dialect::Sqlite | Dialect::Mysql => fold(column),
+        }
+    }
+
     /// The row whose key is all that the condition lets through. (Diesel does not give SQLite's binds away.)
     fn given(&self, table: &Arc<str>, key: &KeyColumns<'_>, chosen: &Selection) -> Option<Given> {
         if self.dialect == Dialect::Sqlite || chosen.asks_others {
@@ -475,7 +501,7 @@ impl Planner<'_> {
             let mut values = chosen
                 .equal
                 .iter()
-                .filter(|(known, _)| *known == fold(column));
+                .filter(|(known, _)| *known == self.spelled(column));
             values.find_map(|(_, value)| Part::of(value, *reading))
         });
         let parts: Option<Box<[_]>> = parts.collect();
@@ -544,6 +570,13 @@ impl Planner<'_> {
             least: 0,
             count: Count::Any,
         })
+    }
+
+    fn sets_key_of(&self, target: &Target) -> bool {
+        match self.registry.get(&target.table) {
+            Some((_, Key::Columns(columns))) => self.sets_key(&target.change, columns),
+            _ => true,
+        }
     }
 
     fn sets_key(&self, change: &Change, key: &[&str]) -> bool {

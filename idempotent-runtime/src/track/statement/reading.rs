@@ -141,12 +141,12 @@ impl Chosen<'_> {
         })
     }
 
-    /// Asks whether there are rows of an untracked table behind which there may be more of tracked ones.
-    pub(crate) fn goes_on(&self, chain: &Chain) -> Option<Read> {
+    /// Locks the rows of an untracked table, since those of tracked ones may refer to them.
+    pub(crate) fn passing(&self, chain: &Chain) -> Option<Read> {
         let own = format!("__idempotent_{}", chain.hops.len());
-        let sql = self.following(chain, &own, "1").filter(|_| chain.goes_on)?;
+        let sql = self.following(chain, &own, "1")?;
         Some(Read {
-            goes_on: true,
+            goes_on: chain.goes_on,
             ..read(sql, None, 0, Check::Nothing)
         })
     }
@@ -160,9 +160,12 @@ impl Chosen<'_> {
             sql.push(" AND (SELECT foreign_keys FROM pragma_foreign_keys)");
         }
         sql.push(&limit(self.selection.parameters));
-        // A plain SELECT would read what the transaction saw first.
-        if self.dialect == Dialect::Mysql {
-            sql.push(" LOCK IN SHARE MODE");
+        // Locked, so that no row comes to refer to one of them; and a plain SELECT of MySQL's would read what the
+        // transaction saw first.
+        match self.dialect {
+            Dialect::Postgres => sql.push(&format!(" FOR UPDATE OF {own}")),
+            Dialect::Mysql => sql.push(" FOR UPDATE"),
+            Dialect::Sqlite => {}
         }
         Some(sql)
     }

@@ -208,8 +208,11 @@ impl Text<'_> {
             parts.flatten()
         };
         let asks_others = clauses.from.len() > 1
-            || chooses()
-                .any(|at| self.is(at, "SELECT") || self.is(at, "JOIN") || self.is(at, "TABLE"))
+            || chooses().any(|at| {
+                ["SELECT", "JOIN", "STRAIGHT_JOIN", "TABLE"]
+                    .iter()
+                    .any(|word| self.is(at, word))
+            })
             || clauses
                 .from
                 .iter()
@@ -292,6 +295,13 @@ impl Text<'_> {
                 .find(range.clone(), &["OR", "XOR", "BETWEEN", "CASE"])
                 .is_some()
         {
+            return Vec::new();
+        }
+        // MySQL's OR, in some modes.
+        let concats = range
+            .clone()
+            .any(|at| self.is_token(at, &Token::StringConcat));
+        if concats && self.dialect == Dialect::Mysql {
             return Vec::new();
         }
         match self.find(range.clone(), &["AND"]) {

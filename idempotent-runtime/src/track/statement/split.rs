@@ -10,6 +10,9 @@ pub(crate) fn split(sql: &str, dialect: Dialect) -> Option<Vec<&str>> {
     if !sql.trim_end().trim_end_matches(';').contains(';') {
         return Some(single(sql));
     }
+    if dialect == Dialect::Mysql && (sql.contains("/*!") || sql.contains("/*M!")) {
+        return None;
+    }
     // The semicolons of MariaDB's compound statements are inside them.
     if dialect == Dialect::Mysql && super::keywords::is_opaque(sql, dialect) {
         return None;

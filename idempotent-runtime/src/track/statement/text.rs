@@ -143,6 +143,12 @@ impl<'a> Text<'a> {
     /// The folded name that a token is.
     pub(super) fn name(&self, at: usize) -> Option<String> {
         match &self.tokens.get(at)?.token {
+            // Only there two columns may differ by their case alone.
+            Token::Word(word)
+                if self.dialect == Dialect::Postgres && word.quote_style.is_some() =>
+            {
+                Some(word.value.clone())
+            }
             Token::Word(word) => Some(fold(&word.value)),
             _ => None,
         }
@@ -150,9 +156,17 @@ impl<'a> Text<'a> {
 
     /// The text of these tokens, if it is made of constants and binds alone.
     pub(super) fn constant(&self, range: Range<usize>) -> Option<Piece> {
-        const WORDS: [&str; 7] = ["NULL", "TRUE", "FALSE", "DATE", "TIMESTAMP", "TIME", "X"];
+        const WORDS: [&str; 3] = ["NULL", "TRUE", "FALSE"];
+        const PREFIXES: [&str; 3] = ["DATE", "TIMESTAMP", "TIME"];
+        let text = |at: usize| {
+            let token = self.tokens.get(at).map(|placed| &placed.token);
+            matches!(token, Some(Token::SingleQuotedString(_)))
+        };
         let is_constant = |at: usize| match &self.tokens[at].token {
-            Token::Word(_) => WORDS.iter().any(|word| self.is(at, word)),
+            Token::Word(_) => {
+                WORDS.iter().any(|word| self.is(at, word))
+                    || text(at + 1) && PREFIXES.iter().any(|word| self.is(at, word))
+            }
             Token::AtSign => false,
             _ => true,
         };

@@ -76,9 +76,17 @@ impl Text<'_> {
             at = close + 1;
             match self.is_token(at, &Token::Comma) {
                 true => at += 1,
-                false => return Some(rows),
+                false => return self.ends_values(at).then_some(rows),
             }
         }
+    }
+
+    /// Whether nothing can follow that brings more rows.
+    fn ends_values(&self, at: usize) -> bool {
+        at == self.len()
+            || ["ON", "RETURNING", "AS"]
+                .iter()
+                .any(|word| self.is(at, word))
     }
 
     fn value(&self, item: std::ops::Range<usize>) -> Value {

@@ -1,6 +1,4 @@
 //! `information_schema` shows each user what concerns the user's own rights.
-//!
-//! Each query reads one of its tables and no more: MariaDB 10.11 crashed on a UNION of some of them (seen).
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -23,9 +21,11 @@ pub(super) const SEES_TRIGGERS: [&str; 2] = [
 
 /// MySQL 8 has no `tx_isolation` any more, and MariaDB before 11.1 no `transaction_isolation`.
 pub(super) const ISOLATION: [&str; 2] = [
-    "SELECT @@transaction_isolation AS isolation",
-    "SELECT @@tx_isolation AS isolation",
+    "SELECT @@transaction_isolation AS value",
+    "SELECT @@tx_isolation AS value",
 ];
+
+pub(super) const MODE: &str = "SELECT @@sql_mode AS value";
 
 pub(super) const TABLES: &str = concat!(
     "SELECT TABLE_SCHEMA AS place, TABLE_NAME AS name, TABLE_TYPE = 'BASE TABLE' AS ordinary,
@@ -95,9 +95,9 @@ pub(super) struct CountRow {
 }
 
 #[derive(QueryableByName)]
-pub(super) struct IsolationRow {
+pub(super) struct SettingRow {
     #[diesel(sql_type = Text)]
-    pub(super) isolation: String,
+    pub(super) value: String,
 }
 
 #[derive(QueryableByName)]

@@ -6,10 +6,10 @@ use super::{After, Count, Given, Own, Part, Planner};
 use crate::track::catalog::{Fill, Reading};
 use crate::track::fold;
 use crate::track::rules::Rule;
-use crate::track::statement::Dialect;
 use crate::track::statement::analyse::{Analysis, Target};
 use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
 use crate::track::statement::values::{Value, Values};
+use crate::track::statement::{Dialect, ROWIDS};
 
 /// More rows than these are not looked for one by one.
 const MOST_ROWS: usize = 256;
@@ -71,8 +71,11 @@ impl New<'_> {
     fn given(&self) -> Option<Given> {
         let catalog = self.planner.catalog;
         let change = &self.target.change;
-        let plain =
-            self.planner.dialect != Dialect::Sqlite && !change.delete && !change.update.is_some();
+        // Without strict mode MySQL makes a key fit that does not.
+        let plain = self.planner.dialect != Dialect::Sqlite
+            && !catalog.lenient
+            && !change.delete
+            && !change.update.is_some();
         let kept = !catalog.rewrites(&self.target.table, self.key.columns)
             && !self.planner.sql.to_ascii_uppercase().contains("OVERRIDING");
         let values = self.values.as_ref().filter(|_| plain && kept)?;
@@ -89,7 +92,7 @@ impl New<'_> {
     }
 
     fn part(&self, values: &Values, row: &[Value], column: &str, reading: Reading) -> Option<Part> {
-        let column = fold(column);
+        let column = self.planner.spelled(column);
         // MySQL puts a number of its own in the place of a NULL and of a zero.
         if self.planner.catalog.fill(&self.target.table, &column) == Some(Fill::Serial) {
             return None;
@@ -103,6 +106,14 @@ impl New<'_> {
     /// Asks for the rows that make room for the new ones, but for those of the same key: nothing if they cannot be asked
     /// for, `Some(None)` if there are none.
     fn replaced(&self) -> Option<Option<Read>> {
+        let names = |column: &&str| {
+            self.values
+                .as_ref()
+                .is_some_and(|values| values.place(column).is_some())
+        };
+        if ROWIDS.iter().any(names) {
+            return None;
+        }
         let others = self.others()?;
         if others.is_empty() {
             return Some(None);
@@ -144,6 +155,15 @@ impl New<'_> {
         if self.planner.catalog.rewrites(&self.target.table, &columns) {
             return None;
         }
+        let updates = change.update.is_some();
+        let moves = updates
+            && self
+                .planner
+                .catalog
+                .moves(&self.target.table, &change.update, &columns);
+        if moves {
+            return None;
+        }
         let rows = self.values.as_ref()?.rows.len();
         let having = self.having()?;
         let plain = !change.delete && !change.update.is_some() && !skips;
@@ -160,7 +180,9 @@ impl New<'_> {
             true => self.conditions(&[&key])?,
             false => self.conditions(&unique.iter().collect::<Vec<_>>())?,
         };
-        if conditions.is_empty() {
+        // By more than one index each row may be in conflict with another than the one that is found.
+        let several = updates && conditions.len() > rows;
+        if conditions.is_empty() || several {
             return None;
         }
         if skips {
@@ -210,7 +232,10 @@ impl New<'_> {
         for column in index {
             match values.place(column).map(|place| &row[place]) {
                 Some(Value::Constant(piece)) => condition.push((column.clone(), piece.clone())),
-                Some(Value::Null) => impossible = true,
+                Some(Value::Null) => {
+                    fill(column)?;
+                    impossible = true;
+                }
                 Some(Value::Computed) => return None,
                 None | Some(Value::Default) => {
                     fill(column)?;
