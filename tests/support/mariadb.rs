@@ -62,6 +62,9 @@ impl MariaDb {
             .args(["--no-defaults", "--bind-address=127.0.0.1", LOG_SIZE])
             .args(["--innodb-flush-log-at-trx-commit=0", "--socket=socket"])
             .arg(format!("--datadir={}", data.display()))
+            // A server that starts removes what it takes for its last run's from there, and one that runs may need it:
+            // without its temporary table, it crashes.
+            .arg(format!("--tmpdir={}", home.path().display()))
             .arg(format!("--port={port}"))
             // A server that starts removes the temporary tables that it finds, also those of others.
             .arg(format!("--tmpdir={}", home.path().display()))

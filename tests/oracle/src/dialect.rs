@@ -416,6 +416,16 @@ pub fn also(effect: &Effect, schema: &Schema) -> Option<String> {
     }
 }
 
+/// What a trigger that sets keys gives a row: of numbers another for each, so that it can do so twice.
+#[must_use]
+pub fn other_key(schema: &Schema, table: usize, value: Value) -> String {
+    let key = first_key(schema, table);
+    match schema.tables[table].columns[0].ty.is_integer() {
+        true => format!("NEW.{key} + 17"),
+        false => literal(value, schema.kind),
+    }
+}
+
 /// The first column of a table's key.
 #[must_use]
 pub fn first_key(schema: &Schema, table: usize) -> String {

@@ -177,7 +177,7 @@ impl Maker<'_> {
 
     fn way(&mut self, body: &Body) -> Way {
         let single = matches!(body, Body::Insert(_) | Body::Update(_) | Body::Delete(_));
-        if matches!(body, Body::Several(..) | Body::Define(_)) {
+        if matches!(body, Body::Several(..) | Body::Define(_) | Body::Alter(_)) {
             return Way::Batch;
         }
         if single && returning(body) == Returning::Column && self.random.chance(70) {
@@ -199,6 +199,7 @@ impl Maker<'_> {
         let rare = |wanted: bool, weight: u32| if wanted { weight } else { 0 };
         let postgres = kind == Kind::Postgres;
         let server = kind != Kind::Sqlite;
+        let altering = if self.focus == Focus::Cascades { 12 } else { 3 };
         let routines = server && !self.schema.routines.is_empty();
         let which = self.random.weighted(&[
             (300, 0),
@@ -213,6 +214,7 @@ impl Maker<'_> {
             (rare(routines, 6), 9),
             (20, 10),
             (rare(!self.schema.late.is_empty() && outermost, 8), 11),
+            (rare(outermost, altering), 12),
         ]);
         match which {
             0 => Body::Insert(self.insert()),
@@ -230,6 +232,7 @@ impl Maker<'_> {
             8 => Body::Code(Box::new(self.simple())),
             9 => Body::Call(self.routine()),
             11 => Body::Define(0),
+            12 => Body::Alter(self.alterable()),
             _ => self.several(outermost),
         }
     }
@@ -279,6 +282,18 @@ impl Maker<'_> {
     fn routine(&mut self) -> usize {
         self.random
             .pick(&(0..self.schema.routines.len()).collect::<Vec<_>>())
+    }
+
+    /// Without a tracked table there would be nothing to see.
+    fn alterable(&mut self) -> usize {
+        let untracked = |table: &usize| !self.schema.model(*table).tracked;
+        let tables = 0..self.schema.tables.len();
+        match self.kind() {
+            Kind::Sqlite => self
+                .random
+                .pick(&tables.filter(untracked).collect::<Vec<_>>()),
+            _ => self.any_table(),
+        }
     }
 
     fn any_table(&mut self) -> usize {

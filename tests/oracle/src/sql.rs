@@ -225,12 +225,29 @@ impl Writer<'_> {
             Body::Call(routine) => {
                 let _ = write!(self.sql, "CALL does_{routine}()");
             }
+            Body::Alter(table) => self.alter(*table),
             Body::Define(late) => {
                 let sql = dialect::late(self.schema, *late).join("; ");
                 self.put(&sql);
             }
             Body::Several(bodies, transaction) => self.several(bodies, *transaction),
         }
+    }
+
+    fn alter(&mut self, table: usize) {
+        let place = dialect::place(self.schema, table);
+        let _ = match self.kind {
+            // What refers to the table's rows follows, as if they were deleted.
+            Kind::Sqlite => write!(self.sql, "DROP TABLE {place}"),
+            Kind::Postgres => write!(
+                self.sql,
+                "ALTER TABLE {place} ALTER COLUMN n TYPE integer USING (n + 1)"
+            ),
+            Kind::Mariadb => write!(
+                self.sql,
+                "ALTER TABLE {place} DROP COLUMN n, ADD COLUMN n INT DEFAULT 5"
+            ),
+        };
     }
 
     fn code(&mut self, body: &Body) {

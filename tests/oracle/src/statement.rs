@@ -72,6 +72,8 @@ pub enum Body {
     Call(usize),
     /// CREATE TRIGGER, the late one at this place.
     Define(usize),
+    /// ALTER TABLE of the table at this place, such that each row gets another `n`; on SQLite, DROP TABLE.
+    Alter(usize),
     /// Several statements in one text, maybe in a transaction.
     Several(Vec<Body>, bool),
 }

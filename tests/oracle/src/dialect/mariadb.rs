@@ -1,7 +1,7 @@
 //! MariaDB. Its triggers do not run for the rows that foreign keys change: there, only snapshots tell.
 
-use super::{LOG, also, first_key, literal, note, place, seen};
-use crate::schema::{Effect, Event, Kind, Schema, Trigger};
+use super::{LOG, also, first_key, note, other_key, place, seen};
+use crate::schema::{Effect, Event, Schema, Trigger};
 use crate::value::Type;
 
 /// The database that everything is in.
@@ -77,7 +77,7 @@ pub(super) fn trigger(schema: &Schema, at: usize, trigger: &Trigger) -> Vec<Stri
         (Effect::Rekey(value), _) => format!(
             "SET NEW.{} = {}",
             first_key(schema, trigger.table),
-            literal(*value, Kind::Mariadb)
+            other_key(schema, trigger.table, *value)
         ),
         (_, sql) => sql.unwrap_or_default(),
     };

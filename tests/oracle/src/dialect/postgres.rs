@@ -1,7 +1,7 @@
 //! PostgreSQL.
 
-use super::{LOG, also, first_key, literal, note, part_name, place, seen};
-use crate::schema::{Effect, Event, Kind, PARTS, Schema, Trigger, View, Writing};
+use super::{LOG, also, first_key, note, other_key, part_name, place, seen};
+use crate::schema::{Effect, Event, PARTS, Schema, Trigger, View, Writing};
 use crate::value::Type;
 
 pub(super) fn type_name(ty: Type) -> &'static str {
@@ -112,7 +112,7 @@ pub(super) fn trigger(schema: &Schema, at: usize, trigger: &Trigger) -> Vec<Stri
         (Effect::Rekey(value), _) => format!(
             "NEW.{} := {}",
             first_key(schema, trigger.table),
-            literal(*value, Kind::Postgres)
+            other_key(schema, trigger.table, *value)
         ),
         (_, sql) => sql.unwrap_or_default(),
     };

@@ -213,11 +213,12 @@ impl Maker<'_> {
             .column(name)
             .is_some_and(|column| column.ty.is_integer());
         let routines = self.schema.routines.len();
+        let calls = if self.focus == Focus::Hidden { 15 } else { 3 };
         let which = self.random.weighted(&[
             (60, 0),
             (if number { 25 } else { 0 }, 1),
             (6, 2),
-            (if number && routines > 0 { 3 } else { 0 }, 3),
+            (if number && routines > 0 { calls } else { 0 }, 3),
             (if number { 4 } else { 0 }, 4),
         ]);
         let expression = match which {

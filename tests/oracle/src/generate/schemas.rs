@@ -422,7 +422,7 @@ fn trigger(schema: &Schema, random: &mut Random) -> Trigger {
         (60, 0),
         (if instead { 10 } else { 0 }, 1),
         (if postgres { 15 } else { 0 }, 2),
-        (if rekeys { 10 } else { 0 }, 3),
+        (if rekeys { 25 } else { 0 }, 3),
         (if postgres { 10 } else { 0 }, 4),
         (if postgres { 10 } else { 0 }, 5),
         (if postgres { 8 } else { 0 }, 6),
