@@ -66,8 +66,6 @@ impl MariaDb {
             // without its temporary table, it crashes.
             .arg(format!("--tmpdir={}", home.path().display()))
             .arg(format!("--port={port}"))
-            // A server that starts removes the temporary tables that it finds, also those of others.
-            .arg(format!("--tmpdir={}", home.path().display()))
             .args(arguments)
             .current_dir(home.path());
         let server = Server::start_in(home, &command, user, Stop::Term);

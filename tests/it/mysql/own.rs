@@ -269,3 +269,54 @@ fn h53_a_row_that_comes_between_the_query_and_the_statement_is_not_overlooked() 
     assert_eq!(updated, Ok(2));
     assert_eq!(bench.ended(), ALL_USERS);
 }
+
+#[test]
+fn h11_rows_behind_written_values_and_of_joins_are_not_overlooked() {
+    for (sql, expected) in [
+        (
+            "INSERT INTO users (id, email, name) VALUES (4, 'd', 'd') UNION ALL SELECT 5, 'e', 'e'",
+            &ALL_USERS[..],
+        ),
+        (
+            "UPDATE users STRAIGHT_JOIN memberships m SET users.name = 'x' WHERE m.team = 2",
+            &["users:1", "users:2", "users:3"],
+        ),
+        (
+            "SET STATEMENT max_statement_time = 60 FOR UPDATE users SET name = 'x'",
+            &ALL_USERS[..],
+        ),
+        (
+            "ANALYZE UPDATE users SET name = 'x' WHERE id = 1",
+            &ALL_USERS[..],
+        ),
+        (
+            "/*!50000 UPDATE users SET name = 'x' WHERE id = 1 */",
+            &ALL_USERS[..],
+        ),
+        (
+            "UPDATE users SET name = 'x' WHERE id = 1 /*M!100000 OR id = 2 */",
+            &ALL_USERS[..],
+        ),
+    ] {
+        let bench = Bench::with_users_and("INSERT INTO memberships VALUES (2, 'a', 'r')");
+        bench.watch_users();
+        sql_query(sql).execute(&mut bench.conn()).unwrap();
+        assert_eq!(bench.ended(), expected, "{sql}");
+    }
+}
+
+#[test]
+fn h17_what_was_committed_unseen_ends_replies_though_it_is_rolled_back() {
+    let bench = Bench::with_users();
+    let ended = bench.ended_users(|conn| {
+        conn.batch_execute("BEGIN").unwrap();
+        let rename = "UPDATE users SET name = 'x' WHERE id = 1";
+        sql_query(rename).execute(conn).unwrap();
+        // Nobody has told us of this one.
+        conn.untracked()
+            .batch_execute("CREATE TABLE made (id INTEGER)")
+            .unwrap();
+        conn.batch_execute("ROLLBACK").unwrap();
+    });
+    assert_eq!(ended, ["users:1"]);
+}

@@ -213,3 +213,65 @@ fn rows_inserted_as_a_batch_come_back_as_from_a_bare_connection() {
     });
     assert_eq!(ended, ["users:4", "users:5"]);
 }
+
+#[test]
+fn h11_rows_behind_written_values_are_not_overlooked() {
+    let bench = Bench::with_users();
+    let ended = bench.ended_users(|conn| {
+        let insert =
+            "INSERT INTO users (id, email, name) VALUES (4, 'd', 'd') UNION ALL SELECT 5, 'e', 'e'";
+        assert_eq!(sql_query(insert).execute(conn), Ok(2));
+    });
+    assert_eq!(ended, ["users:4", "users:5"]);
+}
+
+#[test]
+fn h11_a_trigger_that_returns_another_row_is_believed() {
+    let bench = Bench::with_users_and(
+        "CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN ROW(5, NEW.email, NEW.name); END $$;
+         CREATE TRIGGER other BEFORE INSERT ON users FOR EACH ROW WHEN (NEW.email = 'd') EXECUTE FUNCTION other()",
+    );
+    let ended = bench.ended_users(|conn| {
+        let insert = "INSERT INTO users (id, email, name) VALUES (4, 'd', 'd')";
+        assert_eq!(sql_query(insert).execute(conn), Ok(1));
+    });
+    assert!(
+        ended.contains(&"users:5".to_owned()) || ended == ALL_USERS,
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn h11_a_grandchild_that_comes_between_is_not_overlooked() {
+    use crate::tables::CHILDREN;
+    use diesel::connection::InstrumentationEvent;
+    let bench = Bench::with(&format!(
+        "{CHILDREN}; ALTER TABLE notes ADD post_id INTEGER REFERENCES posts (id) ON DELETE CASCADE"
+    ));
+    bench.watch_sql("note", "UPDATE notes SET body = body WHERE id = 3");
+    let mut conn = bench.conn();
+    let url = bench.url.clone();
+    let (joins, joined) = std::sync::mpsc::channel();
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event
+            && query.to_string().starts_with("DELETE")
+        {
+            let url = url.clone();
+            let comes = std::thread::spawn(move || {
+                let mut other = C::establish(&url).unwrap();
+                let refer = "SET lock_timeout = '1s'; UPDATE notes SET post_id = 1 WHERE id = 3";
+                other.batch_execute(refer)
+            });
+            // It ends now if nothing is in its way, and else when the rows that it refers to are gone.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            joins.send(comes).unwrap();
+        }
+    });
+    sql_query("DELETE FROM users WHERE id = 1")
+        .execute(&mut conn)
+        .unwrap();
+    let came = joined.recv().unwrap().join().unwrap();
+    let gone = sql_query("SELECT 1 FROM notes WHERE id = 3").execute(&mut bench.bare());
+    assert!(came.is_err() && gone == Ok(1), "{came:?} {gone:?}");
+    assert!(bench.ended().is_empty());
+}

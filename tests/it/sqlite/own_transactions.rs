@@ -171,3 +171,33 @@ fn custom_functions_are_registered_on_the_connection_inside() {
     });
     assert_eq!(ended, ["users:1"]);
 }
+
+#[test]
+fn a_change_whose_rows_are_asked_for_waits_for_the_write_lock_as_ever() {
+    let bench = Bench::with_users_and(
+        "CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users (id) ON DELETE CASCADE)",
+    );
+    for in_transaction in [false, true] {
+        let (mut conn, mut other) = (bench.conn(), bench.bare());
+        conn.batch_execute("PRAGMA foreign_keys = ON").unwrap();
+        other
+            .batch_execute("BEGIN IMMEDIATE; INSERT INTO audits (what) VALUES ('x')")
+            .unwrap();
+        let (waits, about_to) = mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            about_to.recv().unwrap();
+            // Whoever waits for the lock waits; whoever gives up has done so long since.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            other.batch_execute("COMMIT").unwrap();
+        });
+        waits.send(()).unwrap();
+        let delete =
+            |conn: &mut Tracked<C>| sql_query("DELETE FROM users WHERE id > 0").execute(conn);
+        let deleted = match in_transaction {
+            true => conn.transaction(|conn| delete(conn)),
+            false => delete(&mut conn),
+        };
+        assert!(deleted.is_ok(), "{deleted:?}");
+        writer.join().unwrap();
+    }
+}
