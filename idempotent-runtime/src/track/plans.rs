@@ -9,16 +9,18 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 use once_cell::sync::Lazy;
+use sqlparser::tokenizer::Token;
 
-use super::Registry;
 use super::backend::{Moment, Trackable};
 use super::catalog::Catalog;
 use super::changes::Changes;
 use super::rules::Rule;
 use super::statement::Dialect;
 use super::statement::analyse::analyse;
+use super::statement::change::Change;
 use super::statement::keywords::{Class, Control, classify, without_comments};
 use super::statement::plan::{Plan, Whole, plan};
+use super::{Registry, fold};
 use crate::sync::lock;
 
 /// Texts of dynamic statements that a connection remembers; when there are more, it starts anew.
@@ -256,10 +258,12 @@ fn make<C: Trackable>(
         Class::Schema if is_of_the_session(sql) => (Step::Role, true),
         Class::Schema => {
             let registry = Registry::global();
-            // SQLite deletes the rows of a table before it drops it, and foreign keys pass that on.
             let empties = C::DIALECT == Dialect::Sqlite
                 && begins_with(sql, &["DROP"])
-                && !registry.is_empty();
+                && !registry.is_empty()
+                && database
+                    .catalog(connection, moment)
+                    .is_none_or(|catalog| empties(sql, &catalog));
             let changes = Rule::Schema.applies()
                 && moves_rows(sql)
                 && (empties || may_name_a_table(sql, registry));
@@ -282,6 +286,19 @@ fn is_hidden(sql: &str) -> bool {
         "XA",
     ];
     begins_with(sql, &WORDS) && Rule::Hidden.applies()
+}
+
+/// SQLite deletes the rows of a table before it drops it, and foreign keys pass that on.
+fn empties(sql: &str, catalog: &Catalog) -> bool {
+    let tokens = Dialect::Sqlite.tokens(sql).unwrap_or_default();
+    let names = tokens.iter().filter_map(|token| match &token.token {
+        Token::Word(word) => Some(fold(&word.value)),
+        _ => None,
+    });
+    // Words that are no names are no tables that anything refers to.
+    names
+        .map(|name| catalog.touched(&name, &Change::delete(), false))
+        .any(|touched| touched.every || !touched.tables.is_empty())
 }
 
 /// What commits in the MySQL family, beside changes of the schema and TRUNCATE.
@@ -362,7 +379,7 @@ fn moves_rows(sql: &str) -> bool {
 }
 
 fn may_name_a_table(sql: &str, registry: &Registry) -> bool {
-    let sql = super::fold(sql);
+    let sql = fold(sql);
     !registry.is_empty()
         && (sql.contains("cascade") || registry.names().any(|table| sql.contains(&**table)))
 }
