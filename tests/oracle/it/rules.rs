@@ -112,7 +112,7 @@ fn idle<D: Database>(rule: Rule, focus: Option<Focus>) -> Option<String> {
 #[test]
 fn every_rule_matters() {
     let mut idle_rules = Vec::new();
-    for rule in &[Rule::BeforeError] {
+    for rule in Rule::ALL {
         let matters = of(*rule);
         assert!(matters.somewhere(), "{rule:?}");
         idle_rules.extend(idle::<Sqlite>(*rule, matters.sqlite));
