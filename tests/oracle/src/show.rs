@@ -30,14 +30,20 @@ pub fn show(case: &Case) -> String {
     format!("{}-- the program\n{program}", lines.concat())
 }
 
-/// Leaves out the tables that neither the rest nor a table that is needed names.
+/// Leaves out the tables that neither the rest nor a table that is needed names, and that refer to none that is needed.
 fn needed(mut tables: Vec<String>, rest: &str) -> Vec<String> {
     let mut text = rest.to_lowercase();
-    let mut found = Vec::new();
+    let mut found: Vec<String> = Vec::new();
     loop {
-        let (named, others): (Vec<_>, Vec<_>) = tables
-            .into_iter()
-            .partition(|sql| created(sql).is_none_or(|name| text.contains(&name)));
+        let names: Vec<_> = found.iter().filter_map(|sql| created(sql)).collect();
+        let (named, others): (Vec<_>, Vec<_>) = tables.into_iter().partition(|sql| {
+            let words = sql.to_lowercase();
+            let refers = words.split("references ").skip(1).any(|place| {
+                let place = place.split(" (").next().unwrap_or_default();
+                names.iter().any(|name| place.contains(name.as_str()))
+            });
+            refers || created(sql).is_none_or(|name| text.contains(&name))
+        });
         if named.is_empty() {
             return found;
         }

@@ -6,13 +6,14 @@ use oracle::compare::Sought;
 use oracle::database::{Database, Mariadb, Postgres, Sqlite};
 use oracle::hunt::{Found, Hunt, hunt};
 
-const USAGE: &str = "usage: oracle [--statements N] [--seed S] [--database sqlite|postgres|mariadb] [--show missed|extra|coarse] [--verbose]";
+const USAGE: &str = "usage: oracle [--statements N] [--seed S] [--database sqlite|postgres|mariadb] [--show missed|extra|coarse] [--most N] [--verbose]";
 
 struct Arguments {
     statements: usize,
     seed: u64,
     database: Option<String>,
     sought: Sought,
+    most: usize,
     verbose: bool,
 }
 
@@ -39,6 +40,7 @@ impl Arguments {
             seed: 1,
             database: None,
             sought: Sought::Missed,
+            most: 8,
             verbose: false,
         };
         while let Some(word) = words.next() {
@@ -47,6 +49,7 @@ impl Arguments {
                 "--seed" => arguments.seed = words.next()?.parse().ok()?,
                 "--database" => arguments.database = Some(words.next()?),
                 "--show" => arguments.sought = sought(&words.next()?)?,
+                "--most" => arguments.most = words.next()?.parse().ok()?,
                 "--verbose" => arguments.verbose = true,
                 _ => return None,
             }
@@ -86,7 +89,7 @@ fn one<D: Database>(arguments: &Arguments) -> bool {
         most: if arguments.sought == Sought::Missed {
             1
         } else {
-            8
+            arguments.most
         },
         verbose: arguments.verbose,
         ..Hunt::default()
