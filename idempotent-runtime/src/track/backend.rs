@@ -252,7 +252,7 @@ fn each_given(
             }
             match part {
                 Part::Bind(bind, kind) => write(*bind, *kind, &mut text)?,
-                Part::Number(number) => text.push_str(number),
+                Part::Written(written) => text.push_str(written),
             }
         }
         see(&text);

@@ -16,6 +16,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::rules::Rule;
+use super::statement::ROWIDS;
 use super::statement::change::{Cascade, Change, Columns};
 pub(crate) use chains::{Chain, Hop};
 pub(crate) use reading::{Kind, Reading};
@@ -36,6 +37,8 @@ pub(crate) struct Catalog {
     pub(crate) deferred: bool,
     /// Statements can tell of their rows.
     pub(crate) returning: bool,
+    /// A trigger may end a statement by an error that keeps the rows before it.
+    stops: bool,
     /// What foreign keys change fires no triggers.
     quiet_keys: bool,
     /// A value that does not fit is made to.
@@ -54,6 +57,7 @@ impl Default for Catalog {
             folds: false,
             deferred: false,
             returning: true,
+            stops: false,
             quiet_keys: false,
             lenient: false,
             strange: false,
@@ -78,8 +82,10 @@ struct Relation {
     place: Place,
     /// RETURNING may fail, or does not tell every row that is changed.
     opaque: bool,
-    /// A conflict may delete other rows, or keep those changed before an error.
+    /// A conflict may delete other rows.
     replaces: bool,
+    /// A conflict may be an error that keeps the rows before it.
+    stops: bool,
     /// The role may not lock its rows.
     unlockable: bool,
     /// Its unique indexes, where a conflict with one may replace rows; nothing if one of them is not made of columns.
@@ -89,8 +95,9 @@ struct Relation {
     /// What columns get that an INSERT does not give: those that are here, by folded names.
     fills: HashMap<String, Fill>,
     triggers: Vec<Trigger>,
-    /// What rules and, for inserts, default values do.
-    rules: Source,
+    /// They run instead of a statement or beside it.
+    rules: Vec<Trigger>,
+    /// What default values do.
     defaults: Source,
     /// Tables that inherit from this one, its partitions among them.
     children: BTreeSet<Name>,
@@ -127,6 +134,8 @@ struct Trigger {
     on: Change,
     /// It may give a row another key than the one that the statement gave it.
     rekeys: Rekeys,
+    /// It may keep a change from being told.
+    hides: bool,
     does: Source,
 }
 
@@ -181,8 +190,12 @@ impl Catalog {
         let Some(relation) = self.relation(table) else {
             return false;
         };
-        !relation.opaque
-            && !relation.replaces
+        let written = change.insert || change.update.is_some();
+        let mut triggers = relation.triggers.iter().chain(&relation.rules);
+        let hides =
+            triggers.any(|trigger| trigger.on.overlaps(change) && (trigger.hides || self.stops));
+        let untold = relation.opaque || hides || relation.stops && written;
+        !untold
             && self.key(table, key).is_some()
             && self.family(table).all(|member| member.keeps(change, key))
     }
@@ -206,6 +219,12 @@ impl Catalog {
     /// The unique indexes of a table, as far as a statement could be in conflict with them.
     pub(crate) fn unique(&self, table: &str) -> Option<&[Vec<String>]> {
         self.relation(table)?.unique.as_deref()
+    }
+
+    /// Whether a conflict with the rows of a table may delete some, whatever the statement says.
+    pub(crate) fn replaces(&self, table: &str) -> bool {
+        self.relation(table)
+            .is_some_and(|relation| relation.replaces)
     }
 
     /// The columns of a table in their order.
@@ -383,7 +402,11 @@ impl Relation {
 
     /// What a change comes to here: where a conflict replaces, it also deletes.
     fn suffers(&self, change: &Change) -> Change {
-        let conflicts = change.insert || change.update.is_some();
+        let sets = |unique: &Vec<Vec<String>>| {
+            change.update.any(unique.iter().flatten()) || change.update.any(ROWIDS)
+        };
+        let conflicts =
+            change.insert || change.update.is_some() && self.unique.as_ref().is_none_or(sets);
         Change {
             delete: change.delete || self.replaces && conflicts,
             ..change.clone()

@@ -116,19 +116,22 @@ impl Catalog {
             })
         };
         // SQLite compares by the parent's collation, and a query of ours by the child's.
-        let exact = |relation: &Relation, column: &str| {
-            !self.folds || self.quiet_keys || relation.reading(column, true) == Some(Reading::Plain)
+        let exact = |own: &str, other: &str| {
+            let reading = child.reading(own, true);
+            !self.folds
+                || self.quiet_keys
+                || reading == parent.reading(other, true)
+                    && reading.is_some_and(|reading| reading != Reading::FOLDED_AND_TRIMMED)
         };
         let pairs = &reference.pairs;
-        let exact = pairs
-            .iter()
-            .all(|(own, other)| exact(child, own) && exact(parent, other));
+        let exact = pairs.iter().all(|(own, other)| exact(own, other));
         let all = |(own, other): &(String, String)| readable(child, own) && readable(parent, other);
         let whole = !pairs.is_empty() && pairs.iter().all(all);
-        (child.parents.is_empty() && !child.opaque && whole && exact).then(|| Hop {
-            child: reference.child.clone(),
-            sql: sql.clone(),
-            pairs: pairs.clone(),
-        })
+        (child.parents.is_empty() && child.rules.is_empty() && !child.opaque && whole && exact)
+            .then(|| Hop {
+                child: reference.child.clone(),
+                sql: sql.clone(),
+                pairs: pairs.clone(),
+            })
     }
 }

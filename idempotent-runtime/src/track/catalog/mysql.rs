@@ -294,6 +294,7 @@ fn trigger(row: &CodeRow, catalog: &mut Catalog) {
     let trigger = Trigger {
         on,
         rekeys,
+        hides: false,
         does: body(row, catalog),
     };
     catalog.entry(&name(&row.name)).triggers.push(trigger);
@@ -312,6 +313,7 @@ fn hidden_triggers(catalog: &mut Catalog) {
         relation.triggers.push(Trigger {
             on: Change::any(),
             rekeys: Rekeys::Always,
+            hides: false,
             does: Source::every(),
         });
     }

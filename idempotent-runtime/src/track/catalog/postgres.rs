@@ -125,15 +125,25 @@ impl Loader {
             let need = self.need(&row);
             match (row.kind.as_str(), owner) {
                 ("view", Some(view)) => self.view(&view, &need),
-                ("rule", Some(table)) => {
-                    let relation = self.catalog.entry(&table);
-                    relation.opaque = true;
-                    relation.rules.add(need);
-                }
+                ("rule", Some(table)) => self.rule(&table, rule_event(&row.event), need),
                 ("default", Some(table)) => self.catalog.entry(&table).defaults.add(need),
                 ("function", _) => self.function(row.id, need),
                 _ => {}
             }
+        }
+    }
+
+    fn rule(&mut self, table: &Name, on: Change, does: Source) {
+        let rules = &mut self.catalog.entry(table).rules;
+        match rules.iter_mut().find(|rule| rule.on == on) {
+            Some(rule) => rule.does.add(does),
+            None => rules.push(Trigger {
+                on,
+                rekeys: Rekeys::Never,
+                // What RETURNING tells is the rule's to say.
+                hides: true,
+                does,
+            }),
         }
     }
 
@@ -184,6 +194,7 @@ impl Loader {
                 Some(function) => function.rekeys(),
                 None => Rekeys::Always,
             },
+            hides: false,
             does: function.map_or_else(Source::every, |function| function.body(&self.catalog)),
         }
     }
@@ -207,6 +218,16 @@ fn event(kind: i16) -> Change {
             Columns::None
         },
         truncate: (kind & TRUNCATE != 0).then_some(Cascade::No),
+    }
+}
+
+/// `pg_rewrite.ev_type`
+fn rule_event(event: &str) -> Change {
+    match event {
+        "2" => Change::update(Columns::All),
+        "3" => Change::insert(),
+        "4" => Change::delete(),
+        _ => Change::any(),
     }
 }
 

@@ -16,6 +16,10 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
+    /// Where a column goes by more than one of SQLite's collations.
+    pub(crate) const FOLDED_AND_TRIMMED: Self =
+        Self::Through("CASE typeof({}) WHEN 'text' THEN rtrim(lower({})) ELSE {} END");
+
     /// The expression, for a column as SQL names it.
     pub(crate) fn of(self, column: &str) -> String {
         match self {

@@ -6,10 +6,14 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use sqlparser::tokenizer::Token;
 
-use super::{Action, Catalog, Fill, Name, Reading, Reference, Rekeys, Source, Trigger};
+use super::{Action, Catalog, Fill, Name, Reference, Rekeys, Source, Trigger};
 use crate::track::fold;
 use crate::track::statement::change::{Change, Columns};
 use crate::track::statement::{Dialect, ROWIDS, is_blank, is_keyword};
+
+mod collations;
+
+use collations::Collations;
 
 #[derive(QueryableByName)]
 struct Text1 {
@@ -51,9 +55,11 @@ struct Indexed {
     owner: String,
     #[diesel(sql_type = Text)]
     index_name: String,
-    /// None for an expression, and for a column by another collation than BINARY.
+    /// None for an expression.
     #[diesel(sql_type = Nullable<Text>)]
     column: Option<String>,
+    #[diesel(sql_type = Text)]
+    collation: String,
     #[diesel(sql_type = BigInt)]
     partial: i64,
 }
@@ -135,7 +141,7 @@ impl Schema {
              FROM {master} m, pragma_table_info({plain}, {literal}) c ORDER BY m.name, c.cid"
         );
         let indexed = format!(
-            "SELECT m.name AS owner, l.name AS index_name, CASE WHEN upper(i.coll) = 'BINARY' THEN i.name END AS \"column\", CAST(l.partial AS BIGINT) AS partial \
+            "SELECT m.name AS owner, l.name AS index_name, i.name AS \"column\", upper(i.coll) AS collation, CAST(l.partial AS BIGINT) AS partial \
              FROM {master} m, pragma_index_list({plain}, {literal}) l, pragma_index_xinfo(l.name, {literal}) i \
              WHERE l.\"unique\" AND i.key ORDER BY m.name, l.name, i.seqno"
         );
@@ -184,12 +190,14 @@ impl Schema {
     fn relation(&self, object: &Object, returning: bool, catalog: &mut Catalog) {
         let words = keywords(&object.sql);
         let is_virtual = words.get(1).is_some_and(|word| word == "VIRTUAL");
-        let reading = reading(&words);
-        let columns: HashMap<_, _> = self
+        let collations = Collations::of(&object.sql);
+        let own = self
             .columns
             .iter()
-            .filter(|column| column.owner == object.name)
-            .map(|column| (column.name.clone(), reading))
+            .filter(|column| column.owner == object.name);
+        let columns: HashMap<_, _> = own
+            .clone()
+            .map(|column| (column.name.clone(), collations.reading(&column.name)))
             .collect();
         let relation = catalog.entry(&name(&object.name));
         relation.merge(
@@ -197,23 +205,25 @@ impl Schema {
             object.kind == "view" || is_virtual || !returning,
             format!("{}.{}", quoted(&self.name), quoted(&object.name)),
         );
-        relation.unique = self.unique(&object.name);
+        relation.unique = self.unique(&object.name, &collations);
         relation.fills = self.fills(&object.name);
-        let own = self
-            .columns
-            .iter()
-            .filter(|column| column.owner == object.name);
         relation.order = own.map(|column| fold(&column.name)).collect();
-        relation.replaces |= words
-            .windows(2)
-            .any(|pair| pair[0] == "CONFLICT" && (pair[1] == "REPLACE" || pair[1] == "FAIL"));
+        let on_conflict = |what| {
+            words
+                .windows(2)
+                .any(|pair| pair[0] == "CONFLICT" && pair[1] == what)
+        };
+        relation.replaces |= on_conflict("REPLACE");
+        relation.stops |= on_conflict("FAIL");
     }
 
-    /// Its unique indexes by folded columns, if all are made of columns and hold for all rows.
-    fn unique(&self, table: &str) -> Option<Vec<Vec<String>>> {
+    /// Its unique indexes by folded columns, if all are made of columns as these compare, and hold for all rows.
+    fn unique(&self, table: &str, collations: &Collations) -> Option<Vec<Vec<String>>> {
         let mut indexes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for indexed in self.indexed.iter().filter(|indexed| indexed.owner == table) {
-            let column = indexed.column.as_deref().filter(|_| indexed.partial == 0)?;
+            let column = indexed.column.as_deref().filter(|column| {
+                indexed.partial == 0 && collations.declared(column) == Some(&*indexed.collation)
+            })?;
             let columns = indexes.entry(&indexed.index_name).or_default();
             columns.push(fold(column));
         }
@@ -276,26 +286,6 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// NOCASE and RTRIM take different texts for equal ones; what another collation does is not known. Which column one
-/// belongs to does not matter: to take two keys for one only ends a record early.
-fn reading(words: &[String]) -> Reading {
-    let named = || {
-        words
-            .windows(2)
-            .filter(|pair| pair[0] == "COLLATE")
-            .map(|pair| pair[1].as_str())
-    };
-    match () {
-        // Its name is quoted.
-        () if words.last().is_some_and(|word| word == "COLLATE") => Reading::Never,
-        () if named().all(|name| name == "BINARY") => Reading::Plain,
-        () if named().all(|name| ["BINARY", "NOCASE", "RTRIM"].contains(&name)) => {
-            Reading::Through("CASE typeof({}) WHEN 'text' THEN rtrim(lower({})) ELSE {} END")
-        }
-        () => Reading::Never,
-    }
-}
-
 fn name(name: &str) -> Name {
     fold(name).into()
 }
@@ -329,16 +319,21 @@ fn view(object: &Object, catalog: &mut Catalog) {
 }
 
 fn trigger(object: &Object, catalog: &mut Catalog) {
-    let (on, body) = trigger_parts(&object.sql).unwrap_or((Change::any(), object.sql.clone()));
+    let parts = trigger_parts(&object.sql);
+    let before = parts.as_ref().is_some_and(|parts| parts.before);
+    let (on, body) = parts.map_or((Change::any(), object.sql.clone()), |parts| {
+        (parts.on, parts.body)
+    });
+    // `RAISE(IGNORE)` after a change leaves it out of RETURNING, and `RAISE(FAIL)` keeps the rows before the error,
+    // those of whatever statement has set off this trigger, too.
+    catalog.stops |= says(&body, "FAIL");
     let trigger = Trigger {
         on,
         rekeys: Rekeys::Never,
+        hides: says(&body, "IGNORE") && !before,
         does: Source::mentions(&body, catalog),
     };
-    let owner = catalog.entry(&name(&object.owner));
-    // `RAISE(FAIL)` keeps the rows before the error, and `RAISE(IGNORE)` after a change leaves it out of RETURNING.
-    owner.replaces |= says(&body, "FAIL") || says(&body, "IGNORE");
-    owner.triggers.push(trigger);
+    catalog.entry(&name(&object.owner)).triggers.push(trigger);
 }
 
 fn says(body: &str, keyword: &str) -> bool {
@@ -346,8 +341,15 @@ fn says(body: &str, keyword: &str) -> bool {
         .any(|word| word.eq_ignore_ascii_case(keyword))
 }
 
-/// The event and the body of `CREATE TRIGGER`. The table between them is not the body's.
-fn trigger_parts(sql: &str) -> Option<(Change, String)> {
+/// What `CREATE TRIGGER` says.
+struct Parts {
+    on: Change,
+    before: bool,
+    body: String,
+}
+
+/// The event and the body. The table between them is not the body's.
+fn trigger_parts(sql: &str) -> Option<Parts> {
     let mut tokens = Dialect::Sqlite.tokens(sql).ok()?;
     tokens.retain(|token| !is_blank(token));
     let keyword = |word| move |token: &_| is_keyword(token, word);
@@ -367,7 +369,12 @@ fn trigger_parts(sql: &str) -> Option<(Change, String)> {
     let body = tokens[place("BEGIN")?..]
         .iter()
         .map(|token| token.token.to_string());
-    Some((on, body.collect::<Vec<_>>().join(" ")))
+    Some(Parts {
+        // It is BEFORE where nothing is said.
+        before: !has("AFTER"),
+        on,
+        body: body.collect::<Vec<_>>().join(" "),
+    })
 }
 
 #[cfg(test)]

@@ -93,7 +93,8 @@ impl<'a> Walk<'a> {
     fn told_heir(&mut self, heir: &Name, change: &Change) {
         self.touched.tables.extend(self.catalog.views(heir));
         self.touched.tables.insert(heir.clone());
-        self.effects_of(heir, change, false);
+        // Foreign keys that refer to an heir alone are followed by no chain.
+        self.effects_of(heir, change, true);
     }
 
     /// Rows of a table change, which ones is not told.
@@ -143,8 +144,10 @@ impl<'a> Walk<'a> {
                 self.does(&trigger.does);
             }
         }
-        if Rule::Rewriting.applies() {
-            self.does(&relation.rules);
+        for rule in &relation.rules {
+            if rule.on.overlaps(change) && Rule::Rewriting.applies() {
+                self.does(&rule.does);
+            }
         }
         if change.insert {
             self.does(&relation.defaults);

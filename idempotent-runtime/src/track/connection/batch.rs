@@ -193,7 +193,7 @@ fn of_plan(plan: &Plan) -> Changes {
 /// What is sent as one text returns no rows, so none are known.
 fn note_plan(plan: &Plan, changes: &mut Changes) {
     note_whole(plan, changes);
-    let told = plan.rows.iter().map(|rows| &rows.table);
+    let told = plan.rows.iter().filter_map(|rows| rows.table.as_ref());
     let given = plan.given.iter().map(|given| &given.table);
     let asked = plan.reads().filter_map(|read| read.table.as_ref());
     told.chain(given)

@@ -108,8 +108,9 @@ impl<'a> Told<'a> {
         if let Some(keys) = &mut self.keys {
             keys.insert(key.to_owned());
         }
-        if !changes.is_whole(&self.rows.table) {
-            changes.row(&self.rows.table, key.to_owned());
+        let table = self.rows.table.as_ref();
+        if let Some(table) = table.filter(|table| !changes.is_whole(table)) {
+            changes.row(table, key.to_owned());
         }
     }
 }
@@ -144,13 +145,15 @@ where
             if collects {
                 keys.insert(key.to_owned());
             }
-            if first.check != Check::Kept {
+            if let Some(table) = table.filter(|_| first.check != Check::Kept) {
                 changes.row(table, key.to_owned());
             }
         })?;
         for read in others {
             let found = ask(inner, read, source, |table, key| {
-                changes.row(table, key.to_owned());
+                if let Some(table) = table {
+                    changes.row(table, key.to_owned());
+                }
             })?;
             if read.goes_on && found > 0 {
                 return Ok(Found::Failed);
@@ -165,17 +168,13 @@ fn ask<C, T>(
     inner: &mut C,
     read: &Read,
     source: &T,
-    mut see: impl FnMut(&Arc<str>, &str),
+    mut see: impl FnMut(Option<&Arc<str>>, &str),
 ) -> QueryResult<usize>
 where
     C: Trackable,
     T: QueryFragment<C::Backend> + QueryId,
 {
-    inner.ask(source, read, |key| {
-        if let Some(table) = &read.table {
-            see(table, key);
-        }
-    })
+    inner.ask(source, read, |key| see(read.table.as_ref(), key))
 }
 
 /// Where what was found is not surely what was changed, the tables that were asked for change as a whole.
@@ -244,7 +243,9 @@ where
     let mut new = 0;
     let asked = inner.before_statement(|inner| {
         ask(inner, &after.read, source, |table, key| {
-            if !kept.is_some_and(|kept| kept.contains(key)) {
+            if let Some(table) = table
+                && !kept.is_some_and(|kept| kept.contains(key))
+            {
                 changes.row(table, key.to_owned());
                 new += 1;
             }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, CopySource, Delete, Expr, FromTable, Ident, Insert, Merge,
-    MergeAction, ObjectName, ObjectNamePart, OnConflictAction, OnInsert, Query, SetExpr,
-    SqliteOnConflict, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
+    Assignment, AssignmentTarget, ConflictTarget, CopySource, Delete, Expr, FromTable, Ident,
+    Insert, Merge, MergeAction, ObjectName, ObjectNamePart, OnConflictAction, OnInsert, Query,
+    SetExpr, SqliteOnConflict, Statement, TableFactor, TableObject, TableWithJoins, Truncate,
+    Update,
 };
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -23,6 +24,9 @@ pub(crate) struct Analysis {
     pub(crate) hidden: bool,
     /// `INSERT IGNORE`, `DO NOTHING`: rows that are in conflict are left out.
     pub(crate) skips: bool,
+    /// The columns by whose conflict rows are updated, as [`Text::name`](super::text::Text::name) has them, if they are
+    /// named.
+    pub(crate) conflict: Vec<String>,
     pub(crate) ending: Ending,
     /// Folded names of the functions that the text calls, and of more, for a name before a
     /// parenthesis counts as one.
@@ -123,6 +127,7 @@ struct Facts {
     hidden: bool,
     mysql: bool,
     skips: bool,
+    conflict: Vec<String>,
     ending: Option<Ending>,
 }
 
@@ -132,6 +137,7 @@ impl Facts {
             targets: self.targets,
             hidden: self.hidden,
             skips: self.skips,
+            conflict: self.conflict,
             ending: self.ending.unwrap_or(Ending::Closed),
             calls,
         })
@@ -162,19 +168,27 @@ impl Facts {
             return None;
         };
         let mut change = Change::insert();
+        let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
+        let called = alias.or_else(|| name.0.last()?.as_ident());
         match &insert.on {
             None => {}
             Some(OnInsert::OnConflict(conflict)) => match &conflict.action {
-                OnConflictAction::DoUpdate(update) => change.update = set(&update.assignments),
+                OnConflictAction::DoUpdate(update) => {
+                    change.update = set(&update.assignments, called);
+                    if let Some(ConflictTarget::Columns(columns)) = &conflict.conflict_target {
+                        self.conflict = columns.iter().map(spelled).collect();
+                    }
+                }
                 OnConflictAction::DoNothing => self.skips |= main,
             },
-            Some(OnInsert::DuplicateKeyUpdate(assignments)) => change.update = set(assignments),
+            Some(OnInsert::DuplicateKeyUpdate(assignments)) => {
+                change.update = set(assignments, called)
+            }
             Some(_) => change.update = Columns::All,
         }
         if let Some(source) = &insert.source {
             self.query(source, false)?;
         }
-        let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
         self.skips |= main && insert.ignore;
         let replaces = insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
         change.delete = replaces;
@@ -187,7 +201,7 @@ impl Facts {
         if !update.table.joins.is_empty() {
             return self.joined_update(update);
         }
-        let mut change = Change::update(set(&update.assignments));
+        let mut change = Change::update(set(&update.assignments, called(&update.table)));
         change.delete = update.or == Some(SqliteOnConflict::Replace);
         let untold = change.delete || update.or == Some(SqliteOnConflict::Fail);
         self.joined(&update.table, &change, main, untold)?;
@@ -207,7 +221,7 @@ impl Facts {
                 return None;
             };
             let table = named(&tables, &qualifier.as_ident()?.value)?;
-            let columns = set(std::slice::from_ref(assignment));
+            let columns = set(std::slice::from_ref(assignment), None);
             match changed
                 .iter_mut()
                 .find(|(known, _)| std::ptr::eq(*known, table))
@@ -393,6 +407,14 @@ impl Facts {
     }
 }
 
+/// A quoted name keeps its case.
+fn spelled(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => fold(&name.value),
+    }
+}
+
 /// A table of a join.
 struct Named<'a> {
     name: &'a ObjectName,
@@ -427,11 +449,22 @@ fn named<'t, 'a>(tables: &'t [Named<'a>], name: &str) -> Option<&'t Named<'a>> {
     })
 }
 
+/// What a statement calls a table.
+fn called(table: &TableWithJoins) -> Option<&Ident> {
+    match &table.relation {
+        TableFactor::Table {
+            alias: Some(alias), ..
+        } => Some(&alias.name),
+        TableFactor::Table { name, .. } => name.0.last()?.as_ident(),
+        _ => None,
+    }
+}
+
 /// The columns of a SET. Every part of a name counts: a qualifier taken for a column does no harm.
-fn set(assignments: &[Assignment]) -> Columns {
+fn set(assignments: &[Assignment], target: Option<&Ident>) -> Columns {
     let names = assignments
         .iter()
-        .filter(|assignment| !keeps(assignment))
+        .filter(|assignment| !keeps(assignment, target))
         .flat_map(|assignment| match &assignment.target {
             AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
             AssignmentTarget::Tuple(names) => names,
@@ -443,8 +476,8 @@ fn set(assignments: &[Assignment]) -> Columns {
         .map_or(Columns::All, Columns::Some)
 }
 
-/// `id = id`, which is how Diesel says DO NOTHING to MySQL.
-fn keeps(assignment: &Assignment) -> bool {
+/// `id = id`, which is how Diesel says DO NOTHING to MySQL, and `id = users.id`. `target`: what users is called.
+fn keeps(assignment: &Assignment, target: Option<&Ident>) -> bool {
     let AssignmentTarget::ColumnName(name) = &assignment.target else {
         return false;
     };
@@ -456,6 +489,10 @@ fn keeps(assignment: &Assignment) -> bool {
     let same = |(part, ident): (&ObjectNamePart, &Ident)| {
         part.as_ident()
             .is_some_and(|part| fold(&part.value) == fold(&ident.value))
+    };
+    let value = match (name.0.as_slice(), value) {
+        ([_], [qualifier, column]) if target == Some(qualifier) => std::slice::from_ref(column),
+        _ => value,
     };
     name.0.len() == value.len() && name.0.iter().zip(value).all(same)
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use super::analyse::{Analysis, Ending, Target, analyse};
 use super::change::Change;
-use super::reading::{Check, Chosen, Having, KeyColumns, Read, quoted};
+use super::reading::{Check, Chosen, Having, KeyColumns, ROW, Read, quoted};
 use super::selection::Selection;
 use super::text::{Piece, behind};
 use super::{Dialect, ROWIDS};
+use crate::track::backend::escape;
 use crate::track::catalog::{Catalog, Chain, Kind, Reading, Touched};
 use crate::track::rules::Rule;
 use crate::track::{Key, Registry, fold};
 
 mod conflicts;
+
+use conflicts::Taken;
 
 /// What a change means to the tracked tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +39,8 @@ pub(crate) struct Plan {
 /// A RETURNING clause, or more of it, that names the key of each row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rows {
-    /// The folded name of the table.
-    pub(crate) table: Arc<str>,
+    /// The folded name of the table; none if its rows are only compared with those that were asked for.
+    pub(crate) table: Option<Arc<str>>,
     /// To be appended to the statement.
     pub(crate) suffix: Arc<str>,
     /// How many columns it adds, last in each row.
@@ -59,8 +62,8 @@ pub(crate) struct Given {
 pub(crate) enum Part {
     /// The bind with this number, if it is of this kind.
     Bind(usize, Kind),
-    /// A number.
-    Number(Box<str>),
+    /// Written out, in the form in which it is part of a resource's name.
+    Written(Box<str>),
 }
 
 impl Part {
@@ -74,13 +77,31 @@ impl Part {
             [bind] if text == "?" || text.strip_prefix('$').is_some_and(is_number) => {
                 Some(Self::Bind(*bind, kind))
             }
-            [] if kind == Kind::Integer && is_number(text) => {
-                let number: u64 = text.parse().ok()?;
-                Some(Self::Number(number.to_string().into()))
-            }
+            [] => Some(Self::Written(written(text, kind)?.into())),
             _ => None,
         }
     }
+}
+
+/// A constant of the text as a key has it, if all that are equal to it are written so.
+fn written(text: &str, kind: Kind) -> Option<String> {
+    if kind == Kind::Integer {
+        let number: u64 = text.parse().ok().filter(|_| is_number(text))?;
+        return Some(number.to_string());
+    }
+    let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
+    let single = inner.split("''").all(|part| !part.contains('\''));
+    // Whether a backslash is one is up to a setting.
+    let plain = single && !inner.contains('\\');
+    let digits = |at: usize, c: char| match at {
+        8 | 13 | 18 | 23 => c == '-',
+        _ => matches!(c, '0'..='9' | 'a'..='f'),
+    };
+    let spelled = match kind {
+        Kind::Uuid => inner.len() == 36 && inner.char_indices().all(|(at, c)| digits(at, c)),
+        Kind::Text | Kind::Integer => true,
+    };
+    (plain && spelled).then(|| escape(&inner.replace("''", "'")))
 }
 
 fn is_number(text: &str) -> bool {
@@ -167,12 +188,13 @@ pub(crate) fn plan(sql: &str, dialect: Dialect, registry: &Registry, catalog: &C
             analysis
                 .targets
                 .iter_mut()
-                .for_each(|target| without_conflict(target, catalog));
+                .for_each(|target| settle_conflict(target, catalog));
             let planner = Planner {
                 sql,
                 dialect,
                 registry,
                 catalog,
+                ending: analysis.ending,
             };
             planner.plan(&analysis)
         }
@@ -182,23 +204,27 @@ pub(crate) fn plan(sql: &str, dialect: Dialect, registry: &Registry, catalog: &C
     }
 }
 
-/// `UPDATE OR REPLACE` replaces nothing where it sets no column of a unique index.
-fn without_conflict(target: &mut Target, catalog: &Catalog) {
+/// What a conflict does: a table may say that it replaces rows, and `UPDATE OR REPLACE` replaces none where it sets no
+/// column of a unique index.
+fn settle_conflict(target: &mut Target, catalog: &Catalog) {
     let Change {
-        insert: false,
-        delete: true,
+        insert,
+        delete,
         update,
         ..
-    } = &target.change
-    else {
+    } = &mut target.change;
+    let stops = target.untold && !*delete;
+    if catalog.replaces(&target.table) && (*insert || update.is_some()) {
+        *delete = true;
+        target.untold |= !*insert;
+    }
+    if *insert || !*delete || !update.is_some() {
         return;
-    };
+    }
     let unique = catalog.unique(&target.table);
-    if update.is_some()
-        && unique.is_some_and(|unique| !update.any(unique.iter().flatten()) && !update.any(ROWIDS))
-    {
-        target.change.delete = false;
-        target.untold = false;
+    if unique.is_some_and(|unique| !update.any(unique.iter().flatten()) && !update.any(ROWIDS)) {
+        *delete = false;
+        target.untold = stops;
     }
 }
 
@@ -216,6 +242,7 @@ struct Planner<'a> {
     dialect: Dialect,
     registry: &'a Registry,
     catalog: &'a Catalog,
+    ending: Ending,
 }
 
 impl Planner<'_> {
@@ -226,7 +253,16 @@ impl Planner<'_> {
         let chosen = alone.filter(|target| !target.change.insert);
         let chosen = chosen.and_then(|_| Selection::of(self.sql, self.dialect));
         let selection = alone.and_then(|target| self.repeatable(target, chosen.as_ref()?));
-        let chains = main.and_then(|target| self.chains(target, selection?));
+        let inserts = alone.filter(|target| {
+            target.change.insert && (target.change.delete || target.change.update.is_some())
+        });
+        let taken = inserts.and_then(|target| self.taken(target));
+        let chains = match (main, selection, &taken) {
+            (_, _, Some(Taken::Nothing)) => Some(Vec::new()),
+            (Some(target), _, Some(Taken::Rows(taken))) => self.chains(target, taken),
+            (Some(target), Some(selection), None) => self.chains(target, selection),
+            _ => None,
+        };
         let touched = self.touched(analysis, main.filter(|_| chains.is_some()));
         if touched.every {
             return Plan::every();
@@ -248,7 +284,11 @@ impl Planner<'_> {
                 }
             }
         }
-        if let (Some(target), Some(selection), Some(chains)) = (main, selection, chains) {
+        let taken = match &taken {
+            Some(Taken::Rows(taken)) => Some(&**taken),
+            _ => None,
+        };
+        if let (Some(target), Some(selection), Some(chains)) = (main, selection.or(taken), chains) {
             self.follow(target, selection, &chains, &mut own, &mut whole);
         }
         own.before.retain(|read| {
@@ -270,7 +310,12 @@ impl Planner<'_> {
         Plan {
             lock: lock.map(Into::into),
             before: own.before.into(),
-            rows: own.rows.filter(|rows| !whole.contains(&rows.table)),
+            rows: own.rows.filter(|rows| {
+                !rows
+                    .table
+                    .as_ref()
+                    .is_some_and(|table| whole.contains(table))
+            }),
             given: own.given.filter(|given| !whole.contains(&given.table)),
             after: own.after,
             ..Plan::whole(whole)
@@ -302,7 +347,10 @@ impl Planner<'_> {
 
     /// The foreign keys along which the change of the main target goes on, if the rows can be asked for.
     fn chains(&self, target: &Target, selection: &Selection) -> Option<Vec<Chain>> {
-        let told = || target.change.delete && self.key(target).is_some();
+        let told = || {
+            let compared = self.registry.get(&target.table).is_none() && self.catalog.returning;
+            target.change.delete && (compared || self.key(target).is_some())
+        };
         // MySQL takes no LIMIT in a subquery.
         if !self.counts(selection) && !told() || !selection.limit.sql.is_empty() {
             return None;
@@ -334,8 +382,9 @@ impl Planner<'_> {
                 }
             }
         }
-        if !reads.is_empty() && own.before.is_empty() {
-            match self.locking(target, &chosen, own.rows.is_some()) {
+        // On SQLite nobody else writes between a query for what an INSERT takes and that.
+        if !reads.is_empty() && own.before.is_empty() && !target.change.insert {
+            match self.locking(target, &chosen, chains, own) {
                 Some(lock) => own.before.push(lock),
                 None => whole.extend(reads.drain(..).filter_map(|read| read.table)),
             }
@@ -364,17 +413,48 @@ impl Planner<'_> {
     }
 
     /// Locks the rows of the main target before others are asked for.
-    fn locking(&self, target: &Target, chosen: &Chosen<'_>, told: bool) -> Option<Read> {
-        match self.key(target).filter(|_| told && target.change.delete) {
+    fn locking(
+        &self,
+        target: &Target,
+        chosen: &Chosen<'_>,
+        chains: &[Chain],
+        own: &mut Own,
+    ) -> Option<Read> {
+        let told = own.rows.is_some() && target.change.delete;
+        match self.key(target).filter(|_| told) {
             Some((table, columns, readings)) => {
                 let key = KeyColumns {
                     columns,
                     readings: &readings,
                 };
-                Some(chosen.rows(table, &key, Check::Keys))
+                Some(chosen.rows(Some(table), &key, Check::Keys))
             }
-            None => self.counts(chosen.selection).then(|| chosen.lock()),
+            None if self.counts(chosen.selection) => Some(chosen.lock()),
+            None => self.compared(target, chosen, chains, own),
         }
+    }
+
+    /// The same for an untracked table, whose rows are told for that alone: by what a foreign key refers to.
+    fn compared(
+        &self,
+        target: &Target,
+        chosen: &Chosen<'_>,
+        chains: &[Chain],
+        own: &mut Own,
+    ) -> Option<Read> {
+        let pairs = &chains.first()?.hops.first()?.pairs;
+        let columns: Vec<_> = pairs.iter().map(|(_, column)| column.as_str()).collect();
+        let told = self.catalog.tells(&target.table, &target.change, &columns);
+        let readings = self.catalog.key(&target.table, &columns)?;
+        let key = KeyColumns {
+            columns: &columns,
+            readings: &readings,
+        };
+        let free = told && target.change.delete && own.rows.is_none() && own.given.is_none();
+        own.rows = free.then(|| self.suffix(target, None, &key)).flatten();
+        own.rows
+            .is_some()
+            .then(|| chosen.rows(None, &key, Check::Keys))
     }
 
     /// Whether rows that are as many as the changed ones are the changed ones: others may come in the place of some only
@@ -387,7 +467,10 @@ impl Planner<'_> {
         Chosen {
             dialect: self.dialect,
             selection,
-            qualifier: &target.qualifier,
+            qualifier: match target.change.insert {
+                true => ROW,
+                false => &target.qualifier,
+            },
             refers: target.change.delete
                 || self.catalog.refers(&target.table, &target.change)
                 || self.sets_key_of(target),
@@ -454,7 +537,6 @@ impl Planner<'_> {
         chosen: Option<&Selection>,
         selection: Option<&Selection>,
     ) -> Option<Own> {
-        let ending = analysis.ending;
         let (table, columns, readings) = self.key(target)?;
         let key = KeyColumns {
             columns,
@@ -473,7 +555,7 @@ impl Planner<'_> {
                 ..Own::default()
             });
         }
-        let rows = self.suffix(target, &table, &key, ending);
+        let rows = self.suffix(target, Some(&table), &key);
         if rows.is_some() && !sets_key {
             return Some(Own {
                 rows,
@@ -530,7 +612,7 @@ impl Planner<'_> {
         };
         let chosen = self.chosen(target, selection);
         Some(Own {
-            before: vec![chosen.rows(table.clone(), key, Check::Count)],
+            before: vec![chosen.rows(Some(table.clone()), key, Check::Count)],
             rows,
             after,
             given: None,
@@ -589,12 +671,11 @@ impl Planner<'_> {
     fn suffix(
         &self,
         target: &Target,
-        table: &Arc<str>,
+        table: Option<&Arc<str>>,
         key: &KeyColumns<'_>,
-        ending: Ending,
     ) -> Option<Rows> {
         // A line break first: the statement may end in a line comment.
-        let start = match ending {
+        let start = match self.ending {
             _ if !self.catalog.returning => return None,
             Ending::Closed => return None,
             Ending::Open => "\nRETURNING ",
@@ -604,7 +685,7 @@ impl Planner<'_> {
         let qualifier = (self.dialect == Dialect::Postgres).then_some(target.qualifier.as_str());
         let expressions = key.expressions(self.dialect, qualifier);
         Some(Rows {
-            table: table.clone(),
+            table: table.cloned(),
             suffix: format!("{start}{expressions}").into(),
             keys: key.columns.len(),
             cut: behind(self.sql, self.dialect)?,

@@ -13,7 +13,7 @@ const MOST_ROWS: usize = 4_097;
 /// A query for keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Read {
-    /// The folded name of the table whose keys it gives; none if it only locks and counts.
+    /// The folded name of the table whose keys it gives; none if it only locks, counts and compares.
     pub(crate) table: Option<Arc<str>>,
     pub(crate) sql: Arc<str>,
     /// Which of the statement's binds it has, in its order. SQLite numbers them in the text and gets them all.
@@ -80,13 +80,13 @@ pub(crate) struct Chosen<'a> {
 
 impl Chosen<'_> {
     /// Asks for the keys of these rows, and locks them.
-    pub(crate) fn rows(&self, table: Arc<str>, key: &KeyColumns<'_>, check: Check) -> Read {
+    pub(crate) fn rows(&self, table: Option<Arc<str>>, key: &KeyColumns<'_>, check: Check) -> Read {
         let mut sql = self.selection.with.clone();
         sql.push(&format!(
             " SELECT {} FROM ",
             key.expressions(self.dialect, Some(self.qualifier))
         ));
-        self.finish(sql, Some(table), key.columns.len(), check)
+        self.finish(sql, table, key.columns.len(), check)
     }
 
     /// Locks these rows, so that no row comes to refer to one of them, and counts them.
@@ -207,6 +207,9 @@ impl Chosen<'_> {
 /// What a row must have: columns and their values.
 pub(crate) type Condition = Vec<(String, Piece)>;
 
+/// What a query for rows by their values calls their table.
+pub(crate) const ROW: &str = "__idempotent_1";
+
 /// Rows of a table by their values.
 pub(crate) struct Having<'a> {
     pub(crate) dialect: Dialect,
@@ -225,21 +228,34 @@ impl Having<'_> {
         conditions: &[Condition],
         check: Check,
     ) -> Read {
+        self.one(table, key, &self.condition(conditions), check)
+    }
+
+    /// What chooses these rows.
+    pub(crate) fn selection(&self, conditions: &[Condition]) -> Selection {
+        Selection {
+            from: Piece::from(format!("{} AS {ROW}", self.place).as_str()),
+            condition: self.condition(conditions),
+            parameters: self.parameters,
+            steady: true,
+            ..Selection::default()
+        }
+    }
+
+    fn condition(&self, conditions: &[Condition]) -> Piece {
         let mut sql = Piece::default();
         for (at, condition) in conditions.iter().enumerate() {
             sql.push(if at == 0 { "(" } else { " OR (" });
             for (at, (column, value)) in condition.iter().enumerate() {
                 let and = if at == 0 { "" } else { " AND " };
-                sql.push(&format!(
-                    "{and}__idempotent_1.{} = (",
-                    quoted(self.dialect, column)
-                ));
+                let column = quoted(self.dialect, column);
+                sql.push(&format!("{and}{ROW}.{column} = ("));
                 sql.append(value);
                 sql.push("\n)");
             }
             sql.push(")");
         }
-        self.one(table, key, &sql, check)
+        sql
     }
 
     /// The rows that MySQL has just numbered, so many: it takes their numbers at once.
@@ -251,16 +267,15 @@ impl Having<'_> {
             .collect::<String>();
         let steps = rows.saturating_sub(1);
         let condition = format!(
-            "__idempotent_1.{column} BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + {steps} * @@auto_increment_increment"
+            "{ROW}.{column} BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + {steps} * @@auto_increment_increment"
         );
         self.one(table, key, &Piece::from(condition.as_str()), Check::Nothing)
     }
 
     fn one(&self, table: &Arc<str>, key: &KeyColumns<'_>, condition: &Piece, check: Check) -> Read {
-        let keys = key.expressions(self.dialect, Some("__idempotent_1"));
-        let mut sql = Piece::from(
-            format!("SELECT {keys} FROM {} AS __idempotent_1 WHERE ", self.place).as_str(),
-        );
+        let keys = key.expressions(self.dialect, Some(ROW));
+        let mut sql =
+            Piece::from(format!("SELECT {keys} FROM {} AS {ROW} WHERE ", self.place).as_str());
         sql.append(condition);
         sql.push(&limit(self.parameters));
         read(sql, Some(table.clone()), key.columns.len(), check)

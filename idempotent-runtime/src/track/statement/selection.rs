@@ -207,12 +207,20 @@ impl Text<'_> {
                 .chain([clauses.condition.clone(), with.clone()]);
             parts.flatten()
         };
+        let named = self.with_names(with.clone());
+        let asks = |at: usize| {
+            ["SELECT", "JOIN", "STRAIGHT_JOIN", "TABLE"]
+                .iter()
+                .any(|word| self.is(at, word))
+                || self.name(at).is_some_and(|name| named.contains(&name))
+        };
+        let own = clauses
+            .from
+            .iter()
+            .cloned()
+            .chain([clauses.condition.clone()]);
         let asks_others = clauses.from.len() > 1
-            || chooses().any(|at| {
-                ["SELECT", "JOIN", "STRAIGHT_JOIN", "TABLE"]
-                    .iter()
-                    .any(|word| self.is(at, word))
-            })
+            || own.flatten().any(asks)
             || clauses
                 .from
                 .iter()
@@ -233,6 +241,13 @@ impl Text<'_> {
             calls: self.calls(chooses().collect()),
             sets: self.sets(clauses.sets.clone()),
         })
+    }
+
+    /// The names that a WITH may give.
+    fn with_names(&self, with: Range<usize>) -> Vec<String> {
+        let names =
+            with.filter(|&at| self.is(at + 1, "AS") || self.is_token(at + 1, &Token::LParen));
+        names.filter_map(|at| self.name(at)).collect()
     }
 
     /// The columns of an ORDER BY, as far as it is made of columns.

@@ -38,20 +38,20 @@ impl From<&str> for Piece {
     }
 }
 
-pub(super) struct Placed {
-    pub(super) token: Token,
-    pub(super) bytes: Range<usize>,
+pub(crate) struct Placed {
+    pub(crate) token: Token,
+    pub(crate) bytes: Range<usize>,
 }
 
 /// A statement's tokens without blanks, and where they stand.
-pub(super) struct Text<'a> {
+pub(crate) struct Text<'a> {
     sql: &'a str,
-    pub(super) dialect: Dialect,
-    pub(super) tokens: Vec<Placed>,
+    pub(crate) dialect: Dialect,
+    pub(crate) tokens: Vec<Placed>,
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(sql: &'a str, dialect: Dialect) -> Option<Self> {
+    pub(crate) fn new(sql: &'a str, dialect: Dialect) -> Option<Self> {
         Some(Self {
             sql,
             dialect,
@@ -59,24 +59,24 @@ impl<'a> Text<'a> {
         })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.tokens.len()
     }
 
-    pub(super) fn is(&self, at: usize, keyword: &str) -> bool {
+    pub(crate) fn is(&self, at: usize, keyword: &str) -> bool {
         self.tokens
             .get(at)
             .is_some_and(|placed| is_keyword(&placed.token, keyword))
     }
 
-    pub(super) fn is_token(&self, at: usize, token: &Token) -> bool {
+    pub(crate) fn is_token(&self, at: usize, token: &Token) -> bool {
         self.tokens
             .get(at)
             .is_some_and(|placed| placed.token == *token)
     }
 
     /// The first of these keywords that stands in no parentheses.
-    pub(super) fn find(&self, range: Range<usize>, keywords: &[&str]) -> Option<usize> {
+    pub(crate) fn find(&self, range: Range<usize>, keywords: &[&str]) -> Option<usize> {
         let mut depth = 0_usize;
         range.clone().find(|&at| {
             match self.tokens[at].token {
@@ -88,19 +88,19 @@ impl<'a> Text<'a> {
         })
     }
 
-    pub(super) fn skip(&self, mut at: usize, words: &[&str]) -> usize {
+    pub(crate) fn skip(&self, mut at: usize, words: &[&str]) -> usize {
         while words.iter().any(|word| self.is(at, word)) {
             at += 1;
         }
         at
     }
 
-    pub(super) fn has_comma(&self, range: Range<usize>) -> bool {
+    pub(crate) fn has_comma(&self, range: Range<usize>) -> bool {
         self.top_commas(range).next().is_some()
     }
 
     /// The commas that stand in no parentheses.
-    pub(super) fn top_commas(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
+    pub(crate) fn top_commas(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
         let mut depth = 0_usize;
         range.filter(move |&at| {
             match self.tokens[at].token {
@@ -113,7 +113,7 @@ impl<'a> Text<'a> {
     }
 
     /// The ranges that top-level commas part.
-    pub(super) fn items(&self, range: Range<usize>) -> Vec<Range<usize>> {
+    pub(crate) fn items(&self, range: Range<usize>) -> Vec<Range<usize>> {
         if range.is_empty() {
             return Vec::new();
         }
@@ -128,7 +128,7 @@ impl<'a> Text<'a> {
     }
 
     /// Where the parenthesis at `open` is closed.
-    pub(super) fn closing(&self, open: usize) -> Option<usize> {
+    pub(crate) fn closing(&self, open: usize) -> Option<usize> {
         let mut depth = 0_usize;
         (open..self.len()).find(|&at| {
             match self.tokens[at].token {
@@ -141,7 +141,7 @@ impl<'a> Text<'a> {
     }
 
     /// The folded name that a token is.
-    pub(super) fn name(&self, at: usize) -> Option<String> {
+    pub(crate) fn name(&self, at: usize) -> Option<String> {
         match &self.tokens.get(at)?.token {
             // Only there two columns may differ by their case alone.
             Token::Word(word)
@@ -155,7 +155,7 @@ impl<'a> Text<'a> {
     }
 
     /// The text of these tokens, if it is made of constants and binds alone.
-    pub(super) fn constant(&self, range: Range<usize>) -> Option<Piece> {
+    pub(crate) fn constant(&self, range: Range<usize>) -> Option<Piece> {
         const WORDS: [&str; 3] = ["NULL", "TRUE", "FALSE"];
         const PREFIXES: [&str; 3] = ["DATE", "TIMESTAMP", "TIME"];
         let text = |at: usize| {
@@ -175,7 +175,7 @@ impl<'a> Text<'a> {
     }
 
     /// The text of these tokens, its placeholders numbered or counted.
-    pub(super) fn piece(&self, range: Range<usize>) -> Option<Piece> {
+    pub(crate) fn piece(&self, range: Range<usize>) -> Option<Piece> {
         let mut piece = Piece::default();
         if range.is_empty() {
             return Some(piece);
@@ -251,7 +251,7 @@ impl<'a> Text<'a> {
 
     /// The number of the last parameter of the statement, as SQLite counts them; nothing if some are numbered in the
     /// text and others are not, or have names.
-    pub(super) fn last_parameter(&self) -> Option<usize> {
+    pub(crate) fn last_parameter(&self) -> Option<usize> {
         let names: Vec<_> = self.names_of_placeholders(0..self.len()).collect();
         match names.iter().all(|name| *name == "?") {
             true => Some(names.len()),
@@ -266,7 +266,7 @@ impl<'a> Text<'a> {
 }
 
 /// How many bytes stand from the semicolon at the statement's end on, if there is one.
-pub(super) fn behind(sql: &str, dialect: Dialect) -> Option<usize> {
+pub(crate) fn behind(sql: &str, dialect: Dialect) -> Option<usize> {
     let has_one = sql.contains(';');
     match has_one {
         false => Some(0),

@@ -62,20 +62,20 @@ WHERE t.tgenabled <> 'D' AND p.proname NOT LIKE 'RI\\_FKey\\_%' AND p.proname <>
 /// (A function's text is not kept beside a parsed body.)
 pub(super) const NEEDS: &str = "
 SELECT r.ev_class AS id, CASE r.ev_type WHEN '1' THEN 'view' ELSE 'rule' END AS kind,
-       d.refobjid AS needed, d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AS called
+       r.ev_type::text AS event, d.refobjid AS needed, d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AS called
 FROM pg_catalog.pg_rewrite r
 JOIN pg_catalog.pg_depend d
   ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
 WHERE d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass,
                        'pg_catalog.pg_proc'::pg_catalog.regclass)
 UNION
-SELECT f.adrelid, 'default', d.refobjid, true
+SELECT f.adrelid, 'default', '', d.refobjid, true
 FROM pg_catalog.pg_attrdef f
 JOIN pg_catalog.pg_depend d
   ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid
 WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
 UNION
-SELECT d.objid, 'function', d.refobjid,
+SELECT d.objid, 'function', '', d.refobjid,
        d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
 FROM pg_catalog.pg_depend d
 WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
@@ -154,6 +154,9 @@ pub(super) struct NeedRow {
     pub(super) id: u32,
     #[diesel(sql_type = Text)]
     pub(super) kind: String,
+    /// Of a rule.
+    #[diesel(sql_type = Text)]
+    pub(super) event: String,
     #[diesel(sql_type = Oid)]
     pub(super) needed: u32,
     #[diesel(sql_type = Bool)]

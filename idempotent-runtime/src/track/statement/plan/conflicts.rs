@@ -8,13 +8,35 @@ use crate::track::fold;
 use crate::track::rules::Rule;
 use crate::track::statement::analyse::{Analysis, Target};
 use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
+use crate::track::statement::selection::Selection;
 use crate::track::statement::values::{Value, Values};
 use crate::track::statement::{Dialect, ROWIDS};
 
 /// More rows than these are not looked for one by one.
 const MOST_ROWS: usize = 256;
 
+/// The rows that an INSERT replaces or updates.
+pub(super) enum Taken {
+    Nothing,
+    Rows(Box<Selection>),
+}
+
 impl Planner<'_> {
+    /// The rows that an INSERT may replace or update, if they can be told beforehand: on SQLite, where nobody else
+    /// writes meanwhile. (Elsewhere what is not there would have to be locked.)
+    pub(super) fn taken(&self, target: &Target) -> Option<Taken> {
+        let new = New::of(self, target);
+        if self.dialect != Dialect::Sqlite || new.names_rowid() {
+            return None;
+        }
+        let unique = self.catalog.unique(&target.table)?;
+        let conditions = new.conditions(&unique.iter().collect::<Vec<_>>())?;
+        Some(match conditions.is_empty() {
+            true => Taken::Nothing,
+            false => Taken::Rows(Box::new(new.having()?.selection(&conditions))),
+        })
+    }
+
     pub(super) fn inserted(
         &self,
         target: &Target,
@@ -22,18 +44,15 @@ impl Planner<'_> {
         key: &KeyColumns<'_>,
         analysis: &Analysis,
     ) -> Option<Own> {
-        if self.sets_key(&target.change, key.columns) {
-            return None;
-        }
-        let new = New {
-            planner: self,
-            target,
-            table,
-            key,
-            values: Values::of(self.sql, self.dialect, self.catalog.columns(&target.table))
-                .filter(|values| values.rows.len() <= MOST_ROWS),
-        };
-        let given = new.given().filter(|_| !analysis.skips);
+        let new = New::of(self, target);
+        let sets_key = self.sets_key(&target.change, key.columns);
+        let given = new
+            .given(key)
+            .filter(|_| !sets_key && !analysis.skips)
+            .map(|keys| Given {
+                table: table.clone(),
+                keys,
+            });
         if given.is_some() {
             return Some(Own {
                 given,
@@ -41,16 +60,20 @@ impl Planner<'_> {
             });
         }
         let mut own = Own {
-            rows: self.suffix(target, table, key, analysis.ending),
+            rows: self.suffix(target, Some(table), key),
             ..Own::default()
         };
         match &own.rows {
+            Some(_) if sets_key => new.renamed(table, key, &analysis.conflict, &mut own)?,
             Some(_) if target.change.delete && Rule::Replaced.applies() => {
-                own.before.extend(new.replaced()?)
+                own.before.extend(new.replaced(table, key)?)
             }
             Some(_) => {}
             None if !Rule::NewRows.applies() => {}
-            None => own.after = Some(new.found(&mut own.before, analysis.skips)?),
+            None if sets_key => return None,
+            None => {
+                own.after = Some(new.found(table, key, &mut own.before, analysis.skips)?);
+            }
         }
         Some(own)
     }
@@ -60,35 +83,75 @@ impl Planner<'_> {
 struct New<'a> {
     planner: &'a Planner<'a>,
     target: &'a Target,
-    table: &'a Arc<str>,
-    key: &'a KeyColumns<'a>,
     /// What they are made of, if that is written out.
     values: Option<Values>,
 }
 
-impl New<'_> {
+impl<'a> New<'a> {
+    fn of(planner: &'a Planner<'a>, target: &'a Target) -> Self {
+        let columns = planner.catalog.columns(&target.table);
+        let values = Values::of(planner.sql, planner.dialect, columns);
+        Self {
+            planner,
+            target,
+            values: values.filter(|values| values.rows.len() <= MOST_ROWS),
+        }
+    }
+
     /// The keys that plain new rows are given.
-    fn given(&self) -> Option<Given> {
-        let catalog = self.planner.catalog;
+    fn given(&self, key: &KeyColumns<'_>) -> Option<Box<[Box<[Part]>]>> {
         let change = &self.target.change;
+        match change.delete || change.update.is_some() {
+            true => None,
+            false => self.keys(key),
+        }
+    }
+
+    /// The keys in the text, if rows get just those.
+    fn keys(&self, key: &KeyColumns<'_>) -> Option<Box<[Box<[Part]>]>> {
+        let catalog = self.planner.catalog;
         // Without strict mode MySQL makes a key fit that does not.
-        let plain = self.planner.dialect != Dialect::Sqlite
+        let kept = self.planner.dialect != Dialect::Sqlite
             && !catalog.lenient
-            && !change.delete
-            && !change.update.is_some();
-        let kept = !catalog.rewrites(&self.target.table, self.key.columns)
+            && !catalog.rewrites(&self.target.table, key.columns)
             && !self.planner.sql.to_ascii_uppercase().contains("OVERRIDING");
-        let values = self.values.as_ref().filter(|_| plain && kept)?;
-        let key = |row: &Vec<Value>| {
-            let columns = self.key.columns.iter().zip(self.key.readings);
+        let values = self.values.as_ref().filter(|_| kept)?;
+        let parts = |row: &Vec<Value>| {
+            let columns = key.columns.iter().zip(key.readings);
             columns
                 .map(|(column, reading)| self.part(values, row, column, *reading))
                 .collect()
         };
-        Some(Given {
-            table: self.table.clone(),
-            keys: values.rows.iter().map(key).collect::<Option<_>>()?,
-        })
+        values.rows.iter().map(parts).collect()
+    }
+
+    /// The rows of an upsert that sets the key: RETURNING tells the new one. The old one is that of the rows in conflict.
+    fn renamed(
+        &self,
+        table: &Arc<str>,
+        key: &KeyColumns<'_>,
+        conflict: &[String],
+        own: &mut Own,
+    ) -> Option<()> {
+        if self.planner.dialect == Dialect::Sqlite {
+            if let Taken::Rows(selection) = self.planner.taken(self.target)? {
+                let chosen = self.planner.chosen(self.target, &selection);
+                let rows = chosen.rows(Some(table.clone()), key, Check::Nothing);
+                own.before.push(rows);
+            }
+            return Some(());
+        }
+        let by_key = conflict.len() == key.columns.len()
+            && key.columns.iter().all(|column| {
+                conflict
+                    .iter()
+                    .any(|named| *named == self.planner.spelled(column))
+            });
+        own.given = Some(Given {
+            table: table.clone(),
+            keys: self.keys(key).filter(|_| by_key)?,
+        });
+        Some(())
     }
 
     fn part(&self, values: &Values, row: &[Value], column: &str, reading: Reading) -> Option<Part> {
@@ -105,16 +168,11 @@ impl New<'_> {
 
     /// Asks for the rows that make room for the new ones, but for those of the same key: nothing if they cannot be asked
     /// for, `Some(None)` if there are none.
-    fn replaced(&self) -> Option<Option<Read>> {
-        let names = |column: &&str| {
-            self.values
-                .as_ref()
-                .is_some_and(|values| values.place(column).is_some())
-        };
-        if ROWIDS.iter().any(names) {
+    fn replaced(&self, table: &Arc<str>, key: &KeyColumns<'_>) -> Option<Option<Read>> {
+        if self.names_rowid() {
             return None;
         }
-        let others = self.others()?;
+        let others = self.others(key)?;
         if others.is_empty() {
             return Some(None);
         }
@@ -123,19 +181,27 @@ impl New<'_> {
             return Some(None);
         }
         Some(Some(self.having()?.any(
-            self.table,
-            self.key,
+            table,
+            key,
             &conditions,
             Check::Nothing,
         )))
     }
 
+    fn names_rowid(&self) -> bool {
+        let names = |column: &&str| {
+            self.values
+                .as_ref()
+                .is_some_and(|values| values.place(column).is_some())
+        };
+        ROWIDS.iter().any(names)
+    }
+
     /// Unique indexes beside the key.
-    fn others(&self) -> Option<Vec<&Vec<String>>> {
+    fn others(&self, key: &KeyColumns<'_>) -> Option<Vec<&Vec<String>>> {
         let is_key = |index: &&Vec<String>| {
-            index.len() == self.key.columns.len()
-                && self
-                    .key
+            index.len() == key.columns.len()
+                && key
                     .columns
                     .iter()
                     .all(|column| index.contains(&fold(column)))
@@ -148,7 +214,13 @@ impl New<'_> {
     ///
     /// Nothing is locked for that: in the MySQL family a lock on what is not there is one on the gap, by which two
     /// inserts that do not concern each other could come to a deadlock.
-    fn found(&self, before: &mut Vec<Read>, skips: bool) -> Option<After> {
+    fn found(
+        &self,
+        table: &Arc<str>,
+        key: &KeyColumns<'_>,
+        before: &mut Vec<Read>,
+        skips: bool,
+    ) -> Option<After> {
         let change = &self.target.change;
         let unique = self.planner.catalog.unique(&self.target.table)?;
         let columns: Vec<_> = unique.iter().flatten().map(String::as_str).collect();
@@ -167,17 +239,17 @@ impl New<'_> {
         let rows = self.values.as_ref()?.rows.len();
         let having = self.having()?;
         let plain = !change.delete && !change.update.is_some() && !skips;
-        if plain && self.numbered() {
+        if plain && self.numbered(key) {
             return Some(After {
-                read: having.numbered(self.table, self.key, rows),
+                read: having.numbered(table, key, rows),
                 least: rows,
                 count: Count::Any,
             });
         }
-        let key: Vec<_> = self.key.columns.iter().map(|column| fold(column)).collect();
+        let own: Vec<_> = key.columns.iter().map(|column| fold(column)).collect();
         // A plain new row is in conflict with none.
         let conditions = match plain {
-            true => self.conditions(&[&key])?,
+            true => self.conditions(&[&own])?,
             false => self.conditions(&unique.iter().collect::<Vec<_>>())?,
         };
         // By more than one index each row may be in conflict with another than the one that is found.
@@ -186,14 +258,14 @@ impl New<'_> {
             return None;
         }
         if skips {
-            before.push(having.any(self.table, self.key, &conditions, Check::Kept));
+            before.push(having.any(table, key, &conditions, Check::Kept));
         }
         Some(After {
-            read: having.any(self.table, self.key, &conditions, Check::Nothing),
+            read: having.any(table, key, &conditions, Check::Nothing),
             least: rows,
             count: match () {
                 () if skips => Count::New,
-                () if change.delete && !self.others()?.is_empty() => Count::Given,
+                () if change.delete && !self.others(key)?.is_empty() => Count::Given,
                 () => Count::Any,
             },
         })
@@ -247,8 +319,8 @@ impl New<'_> {
     }
 
     /// Whether MySQL numbers all of the new rows itself.
-    fn numbered(&self) -> bool {
-        let ([column], Some(values)) = (self.key.columns, &self.values) else {
+    fn numbered(&self, key: &KeyColumns<'_>) -> bool {
+        let ([column], Some(values)) = (key.columns, &self.values) else {
             return false;
         };
         let column = fold(column);

@@ -265,7 +265,7 @@ fn given(sql: &str, dialect: Dialect) -> Option<String> {
     let keys = plan.given?.keys;
     let part = |part: &Part| match part {
         Part::Bind(bind, _) => format!("#{bind}"),
-        Part::Number(number) => number.to_string(),
+        Part::Written(written) => written.to_string(),
     };
     let keys = keys
         .iter()
