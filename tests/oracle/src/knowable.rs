@@ -14,13 +14,19 @@
 //! | tables with rules | what RETURNING tells is the rule's to say |
 //! | views, and tables that a tracked view shows | a view's rows have no key of their own |
 //! | heirs and parts, and what has them | the same row goes by several names |
+//! | UPDATE of a key, or of what others refer to, chosen by other tables' rows (PostgreSQL) | RETURNING has the old value from PostgreSQL 18 on, and on READ COMMITTED those rows may change between a query and the statement |
+//! | upserts that set a key where the conflict is not by keys written out, or set what others refer to (but on SQLite) | the same; to ask beforehand for a row that is not there, its place would have to be locked |
+//! | REPLACE … SELECT, UPDATE OR REPLACE; what refers to replaced rows (MariaDB) | the rows that make room are not told; the same |
+//! | keys that a foreign key sets | the new ones are told nowhere |
+//! | more than 24 ways of foreign keys from one table | so many are not asked for one by one |
 
 use std::collections::BTreeSet;
 
 use crate::models::{MODELS, VIEW};
 use crate::names;
-use crate::schema::{Effect, Event, Kind, Schema, Storage};
-use crate::statement::{Body, Conflict, Expr, Filter, Relation, Statement};
+use crate::schema::{Action, Effect, Event, Kind, Reference, Schema, Storage};
+use crate::statement::{Body, Conflict, Expr, Filter, Insert, Relation, Rows, Statement, Update};
+use crate::value::Type;
 
 /// The names, as in `t_int:*`, that a statement may be answered with for want of better.
 #[must_use]
@@ -37,6 +43,12 @@ pub fn unknowable(statement: &Statement, schema: &Schema) -> BTreeSet<String> {
         .map(|model| names::whole(*model))
         .collect()
 }
+
+/// More ways of foreign keys than these are not asked for.
+const MOST_WAYS: usize = 24;
+
+/// So often a way may come by the same table.
+const MOST_ROUNDS: usize = 3;
 
 struct Finder<'a> {
     schema: &'a Schema,
@@ -63,6 +75,8 @@ impl Finder<'_> {
                 };
                 self.relation(insert.target.relation, events);
                 self.ignores(&insert.conflict, insert.target.relation);
+                self.replaces(insert);
+                self.upserts(insert);
                 if let Conflict::Update(_, set) | Conflict::UpdateSome(_, set, _) = &insert.conflict
                 {
                     self.set(set);
@@ -76,12 +90,14 @@ impl Finder<'_> {
                 self.relation(update.target.relation, events);
                 self.ignores(&update.conflict, update.target.relation);
                 self.set(&update.set);
-                self.limit(update.limit, update.target.relation);
+                self.makes_room(update);
+                self.renames(update);
+                self.limit(update.limit, update.target.relation, events);
                 self.chance(&update.filter, update.target.relation, events);
             }
             Body::Delete(delete) => {
                 self.relation(delete.target.relation, &[Event::Delete]);
-                self.limit(delete.limit, delete.target.relation);
+                self.limit(delete.limit, delete.target.relation, &[Event::Delete]);
                 self.chance(&delete.filter, delete.target.relation, &[Event::Delete]);
             }
             Body::Reading(_, body) => self.body(body),
@@ -97,15 +113,137 @@ impl Finder<'_> {
         }
     }
 
+    /// Rows that have to make room for others are told by no INSERT … SELECT and by no UPDATE.
+    fn replaces(&mut self, insert: &Insert) {
+        let Relation::Table(table) = insert.target.relation else {
+            return;
+        };
+        let columns = &self.schema.tables[table].columns;
+        let replaces = matches!(insert.conflict, Conflict::Replace | Conflict::Or("REPLACE"))
+            || columns.iter().any(|column| column.clash == Some("REPLACE"));
+        let selects = matches!(insert.rows, Rows::Select(..));
+        if !replaces || !selects && self.schema.kind != Kind::Mariadb {
+            return;
+        }
+        if selects && self.has_other_keys(table) {
+            self.hit(table, &[Event::Delete]);
+        }
+        self.referring(table, Event::Delete, false);
+    }
+
+    fn makes_room(&mut self, update: &Update) {
+        let Relation::Table(table) = update.target.relation else {
+            return;
+        };
+        let known = &self.schema.tables[table];
+        let replaces = matches!(update.conflict, Conflict::Or("REPLACE"))
+            || known
+                .columns
+                .iter()
+                .any(|column| column.clash == Some("REPLACE"));
+        let unique = |name: &str| {
+            known.is_key(name) || known.column(name).is_some_and(|column| column.unique)
+        };
+        if replaces
+            && update
+                .set
+                .iter()
+                .any(|(name, _)| unique(name) || *name == "_rowid_")
+        {
+            self.hit(table, &[Event::Update, Event::Delete]);
+        }
+    }
+
+    fn has_other_keys(&self, table: usize) -> bool {
+        let table = &self.schema.tables[table];
+        let mut columns = table.columns.iter();
+        columns.any(|column| column.unique && !table.is_key(column.name))
+    }
+
+    /// Old keys that RETURNING does not have, of rows that a query beforehand may not find.
+    fn renames(&mut self, update: &Update) {
+        let Relation::Table(table) = update.target.relation else {
+            return;
+        };
+        let others = update.from.is_some() || update.filter.asks_others();
+        if self.schema.kind == Kind::Postgres && others {
+            self.moved(table, &update.set);
+        }
+    }
+
+    fn upserts(&mut self, insert: &Insert) {
+        let (Conflict::Update(by, set) | Conflict::UpdateSome(by, set, _)) = &insert.conflict
+        else {
+            return;
+        };
+        let Relation::Table(table) = insert.target.relation else {
+            return;
+        };
+        if self.schema.kind == Kind::Sqlite {
+            return;
+        }
+        let known = &self.schema.tables[table];
+        let key = known.key();
+        let written = key.iter().all(|column| {
+            let ty = known.column(column).map(|column| column.ty);
+            let alike = matches!(
+                ty,
+                Some(Type::Int | Type::Small | Type::Big | Type::Text | Type::Uuid)
+            );
+            alike && insert.columns.contains(column)
+        });
+        let by_key = by.len() == key.len() && by.iter().all(|column| key.contains(column));
+        let told = by_key && written && matches!(insert.rows, Rows::Values(_));
+        let referred = self.referred(table);
+        let refers = set.iter().any(|(column, _)| referred.contains(column));
+        if refers {
+            self.referring(table, Event::Update, false);
+        }
+        if !told {
+            self.moved(table, set);
+        }
+    }
+
+    /// These columns are set in rows whose old values are not told.
+    fn moved(&mut self, table: usize, set: &[(&'static str, Expr)]) {
+        let known = &self.schema.tables[table];
+        let changes = |(column, value): &&(&'static str, Expr)| !matches!(value, Expr::Column(same) if same == column);
+        let columns: Vec<_> = set
+            .iter()
+            .filter(changes)
+            .map(|(column, _)| *column)
+            .collect();
+        if columns.iter().any(|column| known.is_key(column)) {
+            self.found.insert(known.model);
+        }
+        let referred = self.referred(table);
+        if columns.iter().any(|column| referred.contains(column)) {
+            self.referring(table, Event::Update, false);
+        }
+    }
+
+    /// The columns that foreign keys refer to.
+    fn referred(&self, table: usize) -> BTreeSet<&'static str> {
+        let references = self
+            .schema
+            .tables
+            .iter()
+            .flat_map(|child| &child.references);
+        references
+            .filter(|reference| reference.parent == table)
+            .flat_map(|reference| reference.to.iter().copied())
+            .collect()
+    }
+
     fn chance(&mut self, filter: &Filter, relation: Relation, events: &[Event]) {
         if filter.is_chance() {
             self.hit(self.schema.base(relation), events);
         }
     }
 
-    fn limit(&mut self, limit: Option<(u32, bool)>, relation: Relation) {
+    fn limit(&mut self, limit: Option<(u32, bool)>, relation: Relation, events: &[Event]) {
         if matches!(limit, Some((_, false))) {
-            self.whole(relation);
+            self.hit(self.schema.base(relation), events);
         }
     }
 
@@ -155,6 +293,13 @@ impl Finder<'_> {
             return;
         }
         self.shown(table);
+        // What came before an error stays.
+        let columns = &self.schema.tables[table].columns;
+        let stops = event != Event::Delete && columns.iter().any(|c| c.clash == Some("FAIL"));
+        if stops {
+            self.found.insert(self.schema.tables[table].model);
+        }
+        let known = known && !stops;
         if event == Event::Insert
             && self
                 .schema
@@ -199,16 +344,49 @@ impl Finder<'_> {
         if event == Event::Insert {
             return;
         }
+        let known = known && self.ways(table, &mut vec![table]) <= MOST_WAYS;
         for child in 0..self.schema.tables.len() {
-            let refers = |reference: &crate::schema::Reference| reference.parent == table;
-            if self.schema.tables[child].references.iter().any(refers) {
-                if !known {
+            let refers = |reference: &&Reference| reference.parent == table;
+            let references = &self.schema.tables[child].references;
+            if references.iter().any(|reference| refers(&reference)) {
+                let sets_key = references.iter().filter(refers).any(|reference| {
+                    let action = match event {
+                        Event::Delete => reference.on_delete,
+                        _ => reference.on_update,
+                    };
+                    let key = |column: &&'static str| self.schema.tables[child].is_key(column);
+                    let sets = action != Action::Cascade || event != Event::Delete;
+                    sets && reference.columns.iter().any(key)
+                });
+                if !known || sets_key {
                     self.found.insert(self.schema.tables[child].model);
                 }
+                let known = known && !sets_key;
                 self.table(child, Event::Update, known);
                 self.table(child, Event::Delete, known);
             }
         }
+    }
+
+    /// In how many ways foreign keys lead on from a table, each table not more often than is asked for.
+    fn ways(&self, table: usize, seen: &mut Vec<usize>) -> usize {
+        let mut ways = 0;
+        for (child, other) in self.schema.tables.iter().enumerate() {
+            for _ in other
+                .references
+                .iter()
+                .filter(|reference| reference.parent == table)
+            {
+                ways += 1;
+                if ways <= MOST_WAYS && seen.iter().filter(|at| **at == child).count() < MOST_ROUNDS
+                {
+                    seen.push(child);
+                    ways += self.ways(child, seen);
+                    seen.pop();
+                }
+            }
+        }
+        ways
     }
 
     fn effect(&mut self, table: usize, effect: &Effect) {

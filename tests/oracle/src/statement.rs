@@ -303,6 +303,16 @@ pub enum End {
 pub struct Program(pub Vec<Step>);
 
 impl Filter {
+    /// Whether other tables have a say in it.
+    #[must_use]
+    pub fn asks_others(&self) -> bool {
+        match self {
+            Self::AmongRows(..) | Self::Joined(..) => true,
+            Self::And(one, other) => one.asks_others() || other.asks_others(),
+            _ => false,
+        }
+    }
+
     /// Whether it takes other rows each time.
     #[must_use]
     pub fn is_chance(&self) -> bool {

@@ -86,7 +86,8 @@ impl Part {
 /// A constant of the text as a key has it, if all that are equal to it are written so.
 fn written(text: &str, kind: Kind) -> Option<String> {
     if kind == Kind::Integer {
-        let number: u64 = text.parse().ok().filter(|_| is_number(text))?;
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let number: i64 = text.parse().ok().filter(|_| is_number(digits))?;
         return Some(number.to_string());
     }
     let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
