@@ -102,6 +102,8 @@ struct Relation {
     /// Tables that inherit from this one, its partitions among them.
     children: BTreeSet<Name>,
     parents: BTreeSet<Name>,
+    /// Those of its parents that it is a part of.
+    wholes: BTreeSet<Name>,
     /// For a view: what it reads.
     bases: BTreeSet<Name>,
     /// Views that read this relation.
@@ -304,8 +306,8 @@ impl Catalog {
 
     /// Foreign keys that refer to a table, and those that refer to what it is a part of.
     fn references(&self, table: &str) -> Vec<&Reference> {
-        let ancestors = self.ancestors(table);
-        let names = std::iter::once(table).chain(ancestors.iter().map(|name| &**name));
+        let wholes = self.reach(table, Rule::Inheritance, |relation| &relation.wholes);
+        let names = std::iter::once(table).chain(wholes.iter().map(|name| &**name));
         let relations = names.filter_map(|name| self.relations.get(name));
         relations
             .flat_map(|relation| &relation.references)
@@ -340,9 +342,12 @@ impl Catalog {
         self.relations.entry(name.clone()).or_default()
     }
 
-    fn inherits(&mut self, child: &Name, parent: &Name) {
+    fn inherits(&mut self, child: &Name, parent: &Name, is_part: bool) {
         self.entry(parent).children.insert(child.clone());
         self.entry(child).parents.insert(parent.clone());
+        if is_part {
+            self.entry(child).wholes.insert(parent.clone());
+        }
     }
 
     fn reads(&mut self, view: &Name, base: &Name) {

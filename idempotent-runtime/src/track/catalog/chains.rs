@@ -16,7 +16,10 @@ pub(crate) struct Chain {
     pub(crate) hops: Vec<Hop>,
     /// What happens to the rows of the last.
     pub(crate) effect: Change,
-    /// It goes on, but is not followed: if there are rows at its end, there may be more behind them.
+    /// The first of the ways that do the same to the same table.
+    pub(crate) round: usize,
+    /// It goes on, but is not followed: if there are rows at its end that none of these has led to, there may be more
+    /// behind them.
     pub(crate) goes_on: bool,
 }
 
@@ -84,10 +87,13 @@ impl Catalog {
                 .filter(|table| **table == reference.child)
                 .count();
             let goes_on = rounds >= MOST_ROUNDS;
-            hops.push(self.hop(relation, reference)?);
+            hops.push(self.hop(relation, reference, &effect)?);
+            let same =
+                |chain: &Chain| chain.effect == effect && chain.table() == Some(&reference.child);
             chains.push(Chain {
                 hops: hops.clone(),
                 effect: effect.clone(),
+                round: chains.iter().position(same).unwrap_or(chains.len()),
                 goes_on,
             });
             if !goes_on {
@@ -100,7 +106,7 @@ impl Catalog {
         Some(())
     }
 
-    fn hop(&self, parent: &Relation, reference: &Reference) -> Option<Hop> {
+    fn hop(&self, parent: &Relation, reference: &Reference, effect: &Change) -> Option<Hop> {
         let child = self.relation(&reference.child)?;
         let Place::One(sql) = &child.place else {
             return None;
@@ -127,11 +133,11 @@ impl Catalog {
         let exact = pairs.iter().all(|(own, other)| exact(own, other));
         let all = |(own, other): &(String, String)| readable(child, own) && readable(parent, other);
         let whole = !pairs.is_empty() && pairs.iter().all(all);
-        (child.parents.is_empty() && child.rules.is_empty() && !child.opaque && whole && exact)
-            .then(|| Hop {
-                child: reference.child.clone(),
-                sql: sql.clone(),
-                pairs: pairs.clone(),
-            })
+        let ruled = child.rules.iter().any(|rule| rule.on.overlaps(effect));
+        (child.parents.is_empty() && !ruled && !child.opaque && whole && exact).then(|| Hop {
+            child: reference.child.clone(),
+            sql: sql.clone(),
+            pairs: pairs.clone(),
+        })
     }
 }

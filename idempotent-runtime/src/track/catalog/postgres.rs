@@ -71,7 +71,7 @@ impl Loader {
     fn inherits(&mut self, rows: Vec<InheritsRow>) {
         for row in rows {
             if let (Some(child), Some(parent)) = self.pair(row.child, row.parent) {
-                self.catalog.inherits(&child, &parent);
+                self.catalog.inherits(&child, &parent, row.is_part);
             }
         }
     }

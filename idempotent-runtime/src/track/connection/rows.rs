@@ -3,7 +3,7 @@
 //! On READ COMMITTED others may commit between our query and the statement. The rows that were found are locked, so none
 //! of them can go; more may come, and then there are more than were found: all rows count.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use diesel::expression::QueryMetadata;
@@ -149,13 +149,19 @@ where
                 changes.row(table, key.to_owned());
             }
         })?;
+        let ends = others.iter().any(|read| read.goes_on);
+        let mut rounds: HashMap<usize, HashSet<String>> = HashMap::new();
         for read in others {
+            let mut news = 0;
             let found = ask(inner, read, source, |table, key| {
                 if let Some(table) = table {
                     changes.row(table, key.to_owned());
                 }
+                if ends && rounds.entry(read.round).or_default().insert(key.to_owned()) {
+                    news += 1;
+                }
             })?;
-            if read.goes_on && found > 0 {
+            if read.goes_on && found > 0 && (news > 0 || read.keys == 0) {
                 return Ok(Found::Failed);
             }
         }

@@ -21,7 +21,9 @@ pub(crate) struct Read {
     /// How many columns a key has.
     pub(crate) keys: usize,
     pub(crate) check: Check,
-    /// If it finds any row, there may be more behind it that are not asked for.
+    /// Of which queries it is one that follow the same foreign keys level by level.
+    pub(crate) round: usize,
+    /// The last of these: if it finds any row that none of them has found, there may be more that are not asked for.
     pub(crate) goes_on: bool,
 }
 
@@ -137,6 +139,7 @@ impl Chosen<'_> {
         let sql = self.following(chain, &own, &key.expressions(self.dialect, Some(&own)))?;
         Some(Read {
             goes_on: chain.goes_on,
+            round: chain.round,
             ..read(sql, Some(table), key.columns.len(), Check::Nothing)
         })
     }
@@ -297,6 +300,7 @@ fn read(sql: Piece, table: Option<Arc<str>>, keys: usize, check: Check) -> Read 
         binds: sql.binds,
         keys,
         check,
+        round: 0,
         goes_on: false,
     }
 }

@@ -98,7 +98,8 @@ SELECT k.conrelid AS child, k.confrelid AS parent,
 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0";
 
 pub(super) const INHERITS: &str =
-    "SELECT inhrelid AS child, inhparent AS parent FROM pg_catalog.pg_inherits";
+    "SELECT i.inhrelid AS child, i.inhparent AS parent, c.relispartition AS is_part
+FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid";
 
 #[derive(QueryableByName)]
 pub(super) struct RelationRow {
@@ -185,4 +186,6 @@ pub(super) struct InheritsRow {
     pub(super) child: u32,
     #[diesel(sql_type = Oid)]
     pub(super) parent: u32,
+    #[diesel(sql_type = Bool)]
+    pub(super) is_part: bool,
 }

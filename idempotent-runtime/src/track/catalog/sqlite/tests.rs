@@ -187,7 +187,10 @@ fn h52_virtual_tables_views_and_replacing_constraints_do_not_tell_their_rows() {
     let mut conn = database();
     let mut run = |sql| rows(sql, &mut conn);
     assert_eq!(run("INSERT INTO boxes VALUES (1, 0, 1)"), None);
-    assert_eq!(run("INSERT INTO slots (at) VALUES ('noon')"), None);
+    assert_eq!(run("INSERT INTO slots (at) SELECT 'noon'"), None);
+    assert_eq!(run("UPDATE slots SET at = 'noon'"), None);
+    assert_eq!(run("INSERT INTO slots (at) VALUES ('noon')"), Some(1));
+    assert_eq!(run("DELETE FROM slots"), Some(1));
     assert_eq!(run("INSERT INTO named (name) VALUES ('a')"), None);
 }
 

@@ -495,6 +495,27 @@ fn h51_what_does_not_parse_may_change_everything() {
 }
 
 #[test]
+fn a_with_that_chooses_no_rows_does_not_come_in_the_way() {
+    all(
+        Dialect::Postgres,
+        &[
+            (
+                "WITH seen AS (SELECT count(*) AS c FROM orders) UPDATE users AS x SET id = 1 WHERE id = 2",
+                "RETURNING x.\"id\" + asks users",
+            ),
+            (
+                "WITH seen AS (SELECT id FROM orders) UPDATE users SET id = 1 WHERE id IN (TABLE seen)",
+                "users:*",
+            ),
+            (
+                "WITH seen AS (SELECT id FROM orders) UPDATE users SET id = 1 FROM seen WHERE users.id = seen.id",
+                "users:*",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_table_that_the_catalog_does_not_know_changes_whole_and_so_does_all_that_its_statement_names() {
     all(
         Dialect::Postgres,
