@@ -176,15 +176,18 @@ impl New<'_> {
         }
         let key: Vec<_> = self.key.columns.iter().map(|column| fold(column)).collect();
         // A plain new row is in conflict with none.
-        let conditions = match plain {
-            true => self.conditions(&[&key])?,
-            false => self.conditions(&unique.iter().collect::<Vec<_>>())?,
+        let indexes = match plain {
+            true => vec![&key],
+            false => unique.iter().collect(),
         };
-        // By more than one index each row may be in conflict with another than the one that is found.
-        let several = updates && conditions.len() > rows;
-        if conditions.is_empty() || several {
+        let by_row = self.by_row(&indexes)?;
+        // By more than one index each row may be in conflict with another than the one that is found, and by none it is
+        // not found.
+        let told = |row: &Vec<_>| !row.is_empty() && (!updates || row.len() == 1);
+        if !by_row.iter().all(told) {
             return None;
         }
+        let conditions: Vec<_> = by_row.into_iter().flatten().collect();
         if skips {
             before.push(having.any(self.table, self.key, &conditions, Check::Kept));
         }
@@ -209,14 +212,20 @@ impl New<'_> {
 
     /// What a row must have to be one of the new rows, or in conflict with one, in these indexes.
     fn conditions(&self, indexes: &[&Vec<String>]) -> Option<Vec<Condition>> {
+        Some(self.by_row(indexes)?.into_iter().flatten().collect())
+    }
+
+    /// The same, row by row.
+    fn by_row(&self, indexes: &[&Vec<String>]) -> Option<Vec<Vec<Condition>>> {
         let values = self.values.as_ref()?;
-        let mut conditions = Vec::new();
-        for row in &values.rows {
-            for index in indexes {
-                conditions.extend(self.condition(values, row, index)?);
-            }
-        }
-        Some(conditions)
+        let row = |row: &Vec<Value>| {
+            let conditions = indexes
+                .iter()
+                .map(|index| self.condition(values, row, index));
+            let conditions: Vec<_> = conditions.collect::<Option<_>>()?;
+            Some(conditions.into_iter().flatten().collect())
+        };
+        values.rows.iter().map(row).collect()
     }
 
     /// The same for one row and one index; `Some(None)`: no row can be, for a value is NULL or new.
