@@ -100,6 +100,8 @@ pub(crate) struct After {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
     Any,
+    /// Any, but if rows were changed, one at least is found: else the key is not as it was set, for it was made to fit.
+    Some,
     /// The number of new rows: more of them says that others were replaced.
     Given,
     /// The number of rows that were not there before.
@@ -568,7 +570,7 @@ impl Planner<'_> {
         Some(After {
             read,
             least: 0,
-            count: Count::Any,
+            count: Count::Some,
         })
     }
 
