@@ -161,7 +161,9 @@ impl New<'_> {
                 .planner
                 .catalog
                 .moves(&self.target.table, &change.update, &columns);
-        if moves {
+        // A row that was there may go and come back as a new one, while another of these comes from someone else.
+        let crossed = skips && self.planner.catalog.unrepeatable;
+        if moves || crossed {
             return None;
         }
         let rows = self.values.as_ref()?.rows.len();
