@@ -35,6 +35,8 @@ mod stale;
 mod transactions;
 
 mod conflicts;
+mod crossing;
 mod own;
 mod own_transactions;
 mod reading;
+mod sessions;

@@ -91,7 +91,9 @@ pub struct TrackedConnection<C> {
     unrepeatable: bool,
     /// A transaction begins where another one ends: the session does not commit by itself.
     endless: bool,
-    /// `LOCK TABLES` holds, and a transaction of ours would end it.
+    /// So it does after a COMMIT or a ROLLBACK that does not say otherwise (`completion_type`).
+    chains: bool,
+    /// `LOCK TABLES` holds: a transaction of ours would end it, and queries of ours call a table as it was not locked.
     tables_locked: bool,
     /// A row that was read has failed to come.
     failed: Arc<AtomicBool>,
@@ -122,6 +124,7 @@ impl<C> TrackedConnection<C> {
             own_schema: false,
             unrepeatable: false,
             endless: false,
+            chains: false,
             tables_locked: false,
             failed: Arc::default(),
         }
@@ -174,7 +177,11 @@ impl<C: Trackable> TrackedConnection<C> {
     ) -> (Step, Option<String>) {
         let database = self.private.as_ref().unwrap_or(&self.shared);
         let moment = self.moment();
-        self.plans.step(id, sql, database, &mut self.inner, moment)
+        let (step, text) = self.plans.step(id, sql, database, &mut self.inner, moment);
+        match self.tables_locked {
+            true => (step.unasked(), text),
+            false => (step, text),
+        }
     }
 
     fn load_changed<T>(

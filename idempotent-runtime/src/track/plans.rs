@@ -45,7 +45,7 @@ pub(super) enum Step {
     Commits(Arc<Plan>),
     /// It locks tables, or lets them go (MySQL family), and commits.
     TableLocks(bool),
-    /// It may say whether the session commits by itself.
+    /// It may say whether the session commits by itself, and whether a COMMIT opens the next transaction.
     Autocommit,
     /// It lets others' commits come between the statements of a transaction.
     Isolation,
@@ -64,6 +64,16 @@ impl Step {
     /// Whether it is nothing that those around it must know of.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, Self::Pass | Self::Change(_))
+    }
+
+    /// The same without queries of ours: what they would tell changes as a whole.
+    pub(super) fn unasked(self) -> Self {
+        match self {
+            Self::Change(plan) if plan.reads().next().is_some() => {
+                Self::Change(Arc::new(plan.unasked()))
+            }
+            step => step,
+        }
     }
 }
 
@@ -239,7 +249,11 @@ fn make<C: Trackable>(
     let sql = without_comments(sql, C::DIALECT);
     match class {
         Class::Other if sets(sql, "ISOLATION", C::DIALECT) => (Step::Isolation, true),
-        Class::Other if sets(sql, "AUTOCOMMIT", C::DIALECT) => (Step::Autocommit, true),
+        Class::Other
+            if sets(sql, "AUTOCOMMIT", C::DIALECT) || sets(sql, "COMPLETION_TYPE", C::DIALECT) =>
+        {
+            (Step::Autocommit, true)
+        }
         Class::Other if sets(sql, "SQL_MODE", C::DIALECT) => (Step::Role, true),
         Class::Other if C::COMMITS_IMPLICITLY && runs_another(sql) => (Step::Opaque, true),
         Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &["LOCK", "UNLOCK"]) => {

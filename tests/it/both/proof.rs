@@ -81,7 +81,11 @@ pub fn proven(schema: &str, session: &str, sql: &str) -> (Vec<i32>, Vec<String>)
         conn.batch_execute(session).unwrap();
     }
     let counted = sql_query(sql).execute(&mut conn);
-    assert_eq!(counted.map_err(|error| error.to_string()), expected, "{sql}");
+    assert_eq!(
+        counted.map_err(|error| error.to_string()),
+        expected,
+        "{sql}"
+    );
     assert_eq!(differ(&before, &rows(&mut bench.bare())), changed, "{sql}");
     let ended = bench.ended();
     covers(&ended, "users", &changed, sql);

@@ -17,8 +17,10 @@ const COMPOSITE: &str = "ALTER TABLE users DROP INDEX email, MODIFY name VARCHAR
 const PREFIX: &str = "ALTER TABLE users DROP INDEX email, ADD UNIQUE start (email(2))";
 const EXPRESSION: &str =
     "ALTER TABLE users ADD low VARCHAR(191) AS (LOWER(email)) VIRTUAL, ADD UNIQUE (low)";
-const LONG: &str = "ALTER TABLE users DROP INDEX email, MODIFY email TEXT NOT NULL, ADD UNIQUE (email)";
-const FOLDING: &str = "ALTER TABLE users MODIFY email VARCHAR(191) COLLATE utf8mb4_general_ci NOT NULL";
+const LONG: &str =
+    "ALTER TABLE users DROP INDEX email, MODIFY email TEXT NOT NULL, ADD UNIQUE (email)";
+const FOLDING: &str =
+    "ALTER TABLE users MODIFY email VARCHAR(191) COLLATE utf8mb4_general_ci NOT NULL";
 
 const IN_THE_WAY: [(&str, &str); 6] = [
     ("SELECT 1", "b@b.c"),
@@ -80,7 +82,10 @@ fn a_row_that_is_in_conflict_with_none_is_found_beside_one_with_several() {
 fn rows_that_are_assigned_are_rows() {
     let row = "id = 4, email = 'b@b.c', name = 'x'";
     for (sql, users) in [
-        ("INSERT INTO users SET id = 4, email = 'd', name = 'd'", &[4][..]),
+        (
+            "INSERT INTO users SET id = 4, email = 'd', name = 'd'",
+            &[4][..],
+        ),
         (&format!("REPLACE INTO users SET {row}"), &[2, 4]),
         (&format!("INSERT IGNORE INTO users SET {row}"), &[]),
         (
@@ -110,7 +115,11 @@ fn watched(kind: &str, rows: &str, name: &str) -> Bench {
 
 #[test]
 fn h09_spaces_that_a_column_adds_or_leaves_out_do_not_count() {
-    for kind in ["CHAR(5)", "CHAR(5) COLLATE utf8mb4_general_ci", "VARCHAR(5)"] {
+    for kind in [
+        "CHAR(5)",
+        "CHAR(5) COLLATE utf8mb4_general_ci",
+        "VARCHAR(5)",
+    ] {
         for (sql, changed) in [
             ("UPDATE labels SET hits = 2 WHERE name = 'a  '", 1),
             ("DELETE FROM labels WHERE name IN ('a ', 'b')", 1),
@@ -170,7 +179,10 @@ fn a_key_that_is_made_to_fit_is_not_the_given_one() {
         // There is none, and then there is.
         for (mode, sql) in [
             ("", format!("INSERT INTO labels VALUES ({given}, 5)")),
-            ("", format!("UPDATE labels SET name = {given} WHERE name = '9'")),
+            (
+                "",
+                format!("UPDATE labels SET name = {given} WHERE name = '9'"),
+            ),
             (
                 "STRICT_ALL_TABLES",
                 format!("INSERT IGNORE INTO labels VALUES ({given}, 5)"),

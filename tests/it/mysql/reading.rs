@@ -9,7 +9,9 @@ const WORDS: &str = "ALTER TABLE users ADD x INT DEFAULT 4, ADD date INT DEFAULT
 
 #[test]
 fn columns_named_like_words_are_no_constants() {
-    for word in ["x", "date", "time", "value", "user", "`key`", "`order`", "`true`"] {
+    for word in [
+        "x", "date", "time", "value", "user", "`key`", "`order`", "`true`",
+    ] {
         let update = format!("UPDATE users SET id = {word}, {word} = 0 WHERE id = 3");
         changes(WORDS, "", &update, &[3, 4]);
         let condition = format!("UPDATE users SET name = 'x' WHERE {word} = 4 AND id < {word} - 1");
@@ -39,7 +41,8 @@ fn what_two_bars_mean_is_up_to_the_mode() {
 
 #[test]
 fn h11_joins_on_the_changed_side_are_followed_to_their_rows() {
-    const MEMBERS: &str = "INSERT INTO memberships VALUES (2, 'a', 'r'), (2, 'b', 'r'), (3, 'a', 'r')";
+    const MEMBERS: &str =
+        "INSERT INTO memberships VALUES (2, 'a', 'r'), (2, 'b', 'r'), (3, 'a', 'r')";
     for (sql, users) in [
         (
             "UPDATE users u, memberships m SET u.name = 'x', m.role = 'x' WHERE m.team = u.id",

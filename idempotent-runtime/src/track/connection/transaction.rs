@@ -138,7 +138,7 @@ impl<C: Trackable> TrackedConnection<C> {
     fn commit_own(&mut self, changes: &Changes) -> QueryResult<()> {
         self.inner.before_stamp(self.deferred(changes))?;
         let receipt = self.stamp(changes)?;
-        let committed = self.inner.commit("COMMIT", true);
+        let committed = self.inner.commit(C::COMMIT, true);
         settle::<C>(receipt, &committed, true);
         committed
     }
@@ -225,7 +225,7 @@ impl<C: Trackable> TrackedConnection<C> {
 
     fn open(&mut self, sql: &str, note: impl FnOnce(&mut ChangeLog)) -> QueryResult<()> {
         if self.log.is_open() && C::COMMITS_IMPLICITLY {
-            self.commit("COMMIT", End::Commit)?;
+            self.commit(C::COMMIT, End::Commit)?;
             self.log.close();
         }
         if self.log.is_open() {
@@ -238,6 +238,7 @@ impl<C: Trackable> TrackedConnection<C> {
         }
         self.read_ahead();
         self.inner.batch_execute(&C::opening(sql))?;
+        self.tables_locked = false;
         note(&mut self.log);
         self.guarded = true;
         Ok(())
@@ -373,7 +374,7 @@ impl<C: Trackable> TrackedConnection<C> {
             self.plans = Plans::default();
         }
         self.private = self.own_role.then(|| self.knows_nothing());
-        if chain || self.endless {
+        if chain || self.endless || self.chains && self.inner.in_transaction() {
             self.log.begin();
             self.guarded = self.inner.set_guard().is_ok();
         }
@@ -394,13 +395,14 @@ impl<C: Trackable> TrackedConnection<C> {
         result
     }
 
-    /// `SET autocommit`: without it there is always a transaction.
+    /// `SET autocommit`: without it there is always a transaction. And `SET completion_type`.
     pub(super) fn autocommit<R>(
         &mut self,
         run: impl FnOnce(&mut C) -> QueryResult<R>,
     ) -> QueryResult<R> {
         let result = self.commits(&Changes::default(), run);
         self.endless = !self.inner.autocommits();
+        self.chains = self.inner.chains();
         if self.endless && !self.log.is_open() {
             self.closed(true);
         }

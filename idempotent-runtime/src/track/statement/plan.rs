@@ -146,6 +146,22 @@ impl Plan {
             .chain(self.after.iter().map(|after| &after.read))
     }
 
+    /// The same without them: the tables that they are about change as a whole.
+    pub(crate) fn unasked(&self) -> Self {
+        let asked = self.reads().filter_map(|read| read.table.clone());
+        let whole = match &self.whole {
+            Whole::Every => Whole::Every,
+            Whole::Tables(tables) => Whole::Tables(tables.iter().cloned().chain(asked).collect()),
+        };
+        Self {
+            before: Box::default(),
+            lock: None,
+            after: None,
+            whole,
+            ..self.clone()
+        }
+    }
+
     /// Whether no tracked row changes.
     pub(crate) fn is_nothing(&self) -> bool {
         self.rows.is_none()
