@@ -106,12 +106,10 @@ impl New<'_> {
     /// Asks for the rows that make room for the new ones, but for those of the same key: nothing if they cannot be asked
     /// for, `Some(None)` if there are none.
     fn replaced(&self) -> Option<Option<Read>> {
-        let names = |column: &&str| {
-            self.values
-                .as_ref()
-                .is_some_and(|values| values.place(column).is_some())
-        };
-        if ROWIDS.iter().any(names) {
+        // By a number that it is given, a row makes room for another that is named by its key.
+        let text = fold(self.planner.sql);
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        if words.any(|word| ROWIDS.contains(&word)) {
             return None;
         }
         let others = self.others()?;
