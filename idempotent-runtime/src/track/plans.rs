@@ -266,7 +266,9 @@ fn make<C: Trackable>(
         {
             (Step::Commits(Arc::new(nothing())), true)
         }
-        Class::Other if sets_a_role(sql, C::DIALECT) => (Step::Role, true),
+        Class::Other if sets_a_role(sql, C::DIALECT) || sets_strings(sql, C::DIALECT) => {
+            (Step::Role, true)
+        }
         Class::Other => (Step::Pass, true),
         Class::Control(control) => (Step::Control(control), true),
         Class::Schema if is_of_the_session(sql) => (Step::Role, true),
@@ -370,7 +372,19 @@ fn sets_a_role(sql: &str, dialect: Dialect) -> bool {
             !name.starts_with('\'')
                 || name.starts_with("'role'")
                 || name.starts_with("'session_authorization'")
+                || name.starts_with("'standard_conforming_strings'")
         })
+}
+
+/// How the session reads strings.
+fn sets_strings(sql: &str, dialect: Dialect) -> bool {
+    let names = |word: &str| {
+        let mut words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|known| known.eq_ignore_ascii_case(word))
+    };
+    dialect == Dialect::Postgres
+        && (begins_with(sql, &["SET", "RESET"]) && names("standard_conforming_strings")
+            || begins_with(sql, &["RESET"]) && names("ALL"))
 }
 
 /// A temporary object, or an attached database: other connections do not have it.
