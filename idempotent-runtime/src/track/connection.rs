@@ -95,6 +95,8 @@ pub struct TrackedConnection<C> {
     chains: bool,
     /// `LOCK TABLES` holds: a transaction of ours would end it, and queries of ours call a table as it was not locked.
     tables_locked: bool,
+    /// Diesel remembers no prepared statements.
+    uncached: bool,
     /// A row that was read has failed to come.
     failed: Arc<AtomicBool>,
 }
@@ -126,6 +128,7 @@ impl<C> TrackedConnection<C> {
             endless: false,
             chains: false,
             tables_locked: false,
+            uncached: false,
             failed: Arc::default(),
         }
     }
@@ -175,12 +178,26 @@ impl<C: Trackable> TrackedConnection<C> {
         id: Option<TypeId>,
         sql: impl FnOnce() -> QueryResult<String>,
     ) -> (Step, Option<String>) {
+        if self.plans.renew() {
+            self.forget_prepared();
+        }
         let database = self.private.as_ref().unwrap_or(&self.shared);
         let moment = self.moment();
         let (step, text) = self.plans.step(id, sql, database, &mut self.inner, moment);
         match self.tables_locked {
             true => (step.unasked(), text),
             false => (step, text),
+        }
+    }
+
+    /// Statements that were prepared with a suffix of ours return what another schema had there: keys that are read in
+    /// another way, or types that PostgreSQL would refuse to change.
+    fn forget_prepared(&mut self) {
+        if !self.uncached {
+            self.inner
+                .set_prepared_statement_cache_size(CacheSize::Disabled);
+            self.inner
+                .set_prepared_statement_cache_size(CacheSize::Unbounded);
         }
     }
 
@@ -277,6 +294,7 @@ impl<C: Trackable> Connection for TrackedConnection<C> {
     }
 
     fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
+        self.uncached = !matches!(size, CacheSize::Unbounded);
         self.inner.set_prepared_statement_cache_size(size);
     }
 }

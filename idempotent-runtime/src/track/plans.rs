@@ -186,7 +186,6 @@ impl Plans {
         connection: &mut C,
         moment: Moment,
     ) -> (Step, Option<String>) {
-        self.renew();
         if let Some(step) = id.and_then(|id| self.by_id.get(&id)) {
             return (step.clone(), None);
         }
@@ -204,14 +203,17 @@ impl Plans {
         (step, Some(sql))
     }
 
-    fn renew(&mut self) {
+    /// Forgets what was planned before a schema has changed; whether one has.
+    pub(super) fn renew(&mut self) -> bool {
         let generation = SCHEMA.load(Ordering::Acquire);
-        if self.generation != generation {
+        let changed = self.generation != generation;
+        if changed {
             *self = Self {
                 generation,
                 ..Self::default()
             };
         }
+        changed
     }
 
     fn remember(&mut self, id: Option<TypeId>, sql: &str, step: Step) {

@@ -208,6 +208,10 @@ impl<C: Trackable> TrackedConnection<C> {
                 self.note_failed();
                 run(&mut self.inner)?;
                 self.log.rollback_to(name);
+                if self.own_schema {
+                    self.keep_private();
+                    self.forget_prepared();
+                }
                 // The guard was set after the savepoint that opened the transaction.
                 if self.guarded && self.log.is_outermost(name) {
                     self.inner.set_guard()?;
@@ -455,6 +459,7 @@ impl<C: Trackable> TrackedConnection<C> {
         if self.log.is_open() {
             self.own_schema = true;
             self.keep_private();
+            self.forget_prepared();
         } else {
             schema_changed();
         }
