@@ -1,6 +1,11 @@
 //! How the MySQL family reads a text: words that are names, operators that depend on the mode, joins.
 
-use super::proof::changes;
+use diesel::prelude::*;
+use diesel::sql_query;
+
+use super::C;
+use super::proof::{changes, covers};
+use crate::bench::Bench;
 
 /// Columns whose names are words of SQL, by which the user 3 could get the key 4.
 const WORDS: &str = "ALTER TABLE users ADD x INT DEFAULT 4, ADD date INT DEFAULT 4, ADD time INT DEFAULT 4, \
@@ -87,4 +92,19 @@ fn h11_joins_on_the_changed_side_are_followed_to_their_rows() {
     ] {
         changes(MEMBERS, "", sql, users);
     }
+}
+
+#[test]
+fn h11_a_foreign_key_to_a_generated_column_follows_what_that_is_made_of() {
+    let bench = Bench::<C>::with(
+        "ALTER TABLE users ADD low INTEGER AS (CHAR_LENGTH(name)) PERSISTENT, ADD UNIQUE (low);
+         CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER, low INTEGER, FOREIGN KEY (low) REFERENCES users (low) ON UPDATE CASCADE);
+         INSERT INTO users (id, email, name) VALUES (1, 'a', 'a'); INSERT INTO posts VALUES (1, 1, 1)",
+    );
+    bench.watch_sql("post", "UPDATE posts SET user_id = 1 WHERE id = 1");
+    let sql = "UPDATE users SET name = 'bb' WHERE id = 1";
+    assert_eq!(sql_query(sql).execute(&mut bench.conn()), Ok(1));
+    let moved = sql_query("DELETE FROM posts WHERE low = 2").execute(&mut bench.bare());
+    assert_eq!(moved, Ok(1));
+    covers(&bench.ended(), "posts", &[1], sql);
 }
