@@ -24,17 +24,35 @@ fn names(bench: &Bench) -> Vec<String> {
 
 #[test]
 fn h17_locked_tables_commit_what_came_before_and_each_change_after_it() {
+    for end in ["ROLLBACK", "COMMIT"] {
+        let bench = Bench::with_users();
+        let ended = bench.ended_users(|conn| {
+            conn.batch_execute("BEGIN").unwrap();
+            rename(conn, 1).unwrap();
+            conn.batch_execute("LOCK TABLES users WRITE").unwrap();
+            rename(conn, 2).unwrap();
+            assert_eq!(conn.batch_execute(end), Ok(()), "as on a bare connection");
+            conn.batch_execute("UNLOCK TABLES").unwrap();
+        });
+        assert_eq!(names(&bench), ["x", "x", "Cid"]);
+        assert_eq!(ended, ["users:1", "users:2"], "{end}");
+    }
+}
+
+#[test]
+fn h17_tables_that_were_not_locked_commit_nothing_when_they_are_let_go() {
     let bench = Bench::with_users();
     let ended = bench.ended_users(|conn| {
-        conn.batch_execute("BEGIN").unwrap();
+        conn.batch_execute("LOCK TABLES users WRITE; BEGIN")
+            .unwrap();
         rename(conn, 1).unwrap();
-        conn.batch_execute("LOCK TABLES users WRITE").unwrap();
+        conn.batch_execute("UNLOCK TABLES; ROLLBACK; BEGIN")
+            .unwrap();
         rename(conn, 2).unwrap();
-        conn.batch_execute("ROLLBACK").unwrap();
-        conn.batch_execute("UNLOCK TABLES").unwrap();
+        conn.batch_execute("COMMIT").unwrap();
     });
-    assert_eq!(names(&bench), ["x", "x", "Cid"]);
-    assert_eq!(ended, ["users:1", "users:2"]);
+    assert_eq!(names(&bench), ["Ann", "x", "Cid"]);
+    covers(&ended, "users", &[2], "the second transaction");
 }
 
 /// Any of these is told by queries of ours, for which the table is locked by another name.
