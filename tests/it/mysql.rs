@@ -27,10 +27,16 @@ mod commits;
 mod keys;
 #[path = "both/pools.rs"]
 mod pools;
+#[path = "both/proof.rs"]
+mod proof;
 #[path = "both/stale.rs"]
 mod stale;
 #[path = "both/transactions.rs"]
 mod transactions;
 
+mod conflicts;
+mod crossing;
 mod own;
 mod own_transactions;
+mod reading;
+mod sessions;

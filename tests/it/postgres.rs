@@ -59,6 +59,8 @@ mod effects;
 mod keys;
 #[path = "both/pools.rs"]
 mod pools;
+#[path = "both/proof.rs"]
+mod proof;
 #[path = "both/schema.rs"]
 mod schema;
 #[path = "both/sql.rs"]
@@ -71,7 +73,9 @@ mod transactions;
 mod transparency;
 
 mod copying;
+mod keys_and_names;
 mod own;
 mod own_transactions;
 mod rights;
 mod server;
+mod sessions;

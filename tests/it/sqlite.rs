@@ -54,6 +54,8 @@ mod effects;
 mod keys;
 #[path = "both/pools.rs"]
 mod pools;
+#[path = "both/proof.rs"]
+mod proof;
 #[path = "both/schema.rs"]
 mod schema;
 #[path = "both/sql.rs"]
@@ -65,6 +67,7 @@ mod transactions;
 #[path = "both/transparency.rs"]
 mod transparency;
 
+mod conflicts;
 mod lost;
 mod own;
 mod own_transactions;

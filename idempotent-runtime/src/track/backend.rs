@@ -141,6 +141,16 @@ pub(crate) mod sealed {
             true
         }
 
+        /// Whether a COMMIT that does not say so opens the next transaction.
+        #[doc(hidden)]
+        fn chains(&mut self) -> bool {
+            false
+        }
+
+        /// Ends a transaction of ours, and opens no other.
+        #[doc(hidden)]
+        const COMMIT: &str = "COMMIT";
+
         /// Sets the mark that proves that the transaction is still the one that was opened.
         #[doc(hidden)]
         fn set_guard(&mut self) -> QueryResult<()>;

@@ -91,8 +91,12 @@ pub struct TrackedConnection<C> {
     unrepeatable: bool,
     /// A transaction begins where another one ends: the session does not commit by itself.
     endless: bool,
-    /// `LOCK TABLES` holds, and a transaction of ours would end it.
+    /// So it does after a COMMIT or a ROLLBACK that does not say otherwise (`completion_type`).
+    chains: bool,
+    /// `LOCK TABLES` holds: a transaction of ours would end it, and queries of ours call a table as it was not locked.
     tables_locked: bool,
+    /// Diesel remembers no prepared statements.
+    uncached: bool,
     /// A row that was read has failed to come.
     failed: Arc<AtomicBool>,
 }
@@ -122,7 +126,9 @@ impl<C> TrackedConnection<C> {
             own_schema: false,
             unrepeatable: false,
             endless: false,
+            chains: false,
             tables_locked: false,
+            uncached: false,
             failed: Arc::default(),
         }
     }
@@ -172,9 +178,27 @@ impl<C: Trackable> TrackedConnection<C> {
         id: Option<TypeId>,
         sql: impl FnOnce() -> QueryResult<String>,
     ) -> (Step, Option<String>) {
+        if self.plans.renew() {
+            self.forget_prepared();
+        }
         let database = self.private.as_ref().unwrap_or(&self.shared);
         let moment = self.moment();
-        self.plans.step(id, sql, database, &mut self.inner, moment)
+        let (step, text) = self.plans.step(id, sql, database, &mut self.inner, moment);
+        match self.tables_locked {
+            true => (step.unasked(), text),
+            false => (step, text),
+        }
+    }
+
+    /// Statements that were prepared with a suffix of ours return what another schema had there: keys that are read in
+    /// another way, or types that PostgreSQL would refuse to change.
+    fn forget_prepared(&mut self) {
+        if !self.uncached {
+            self.inner
+                .set_prepared_statement_cache_size(CacheSize::Disabled);
+            self.inner
+                .set_prepared_statement_cache_size(CacheSize::Unbounded);
+        }
     }
 
     fn load_changed<T>(
@@ -270,6 +294,7 @@ impl<C: Trackable> Connection for TrackedConnection<C> {
     }
 
     fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
+        self.uncached = !matches!(size, CacheSize::Unbounded);
         self.inner.set_prepared_statement_cache_size(size);
     }
 }

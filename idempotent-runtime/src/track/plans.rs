@@ -45,7 +45,7 @@ pub(super) enum Step {
     Commits(Arc<Plan>),
     /// It locks tables, or lets them go (MySQL family), and commits.
     TableLocks(bool),
-    /// It may say whether the session commits by itself.
+    /// It may say whether the session commits by itself, and whether a COMMIT opens the next transaction.
     Autocommit,
     /// It lets others' commits come between the statements of a transaction.
     Isolation,
@@ -64,6 +64,16 @@ impl Step {
     /// Whether it is nothing that those around it must know of.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, Self::Pass | Self::Change(_))
+    }
+
+    /// The same without queries of ours: what they would tell changes as a whole.
+    pub(super) fn unasked(self) -> Self {
+        match self {
+            Self::Change(plan) if plan.reads().next().is_some() => {
+                Self::Change(Arc::new(plan.unasked()))
+            }
+            step => step,
+        }
     }
 }
 
@@ -176,7 +186,6 @@ impl Plans {
         connection: &mut C,
         moment: Moment,
     ) -> (Step, Option<String>) {
-        self.renew();
         if let Some(step) = id.and_then(|id| self.by_id.get(&id)) {
             return (step.clone(), None);
         }
@@ -194,14 +203,17 @@ impl Plans {
         (step, Some(sql))
     }
 
-    fn renew(&mut self) {
+    /// Forgets what was planned before a schema has changed; whether one has.
+    pub(super) fn renew(&mut self) -> bool {
         let generation = SCHEMA.load(Ordering::Acquire);
-        if self.generation != generation {
+        let changed = self.generation != generation;
+        if changed {
             *self = Self {
                 generation,
                 ..Self::default()
             };
         }
+        changed
     }
 
     fn remember(&mut self, id: Option<TypeId>, sql: &str, step: Step) {
@@ -239,7 +251,11 @@ fn make<C: Trackable>(
     let sql = without_comments(sql, C::DIALECT);
     match class {
         Class::Other if sets(sql, "ISOLATION", C::DIALECT) => (Step::Isolation, true),
-        Class::Other if sets(sql, "AUTOCOMMIT", C::DIALECT) => (Step::Autocommit, true),
+        Class::Other
+            if sets(sql, "AUTOCOMMIT", C::DIALECT) || sets(sql, "COMPLETION_TYPE", C::DIALECT) =>
+        {
+            (Step::Autocommit, true)
+        }
         Class::Other if sets(sql, "SQL_MODE", C::DIALECT) => (Step::Role, true),
         Class::Other if C::COMMITS_IMPLICITLY && runs_another(sql) => (Step::Opaque, true),
         Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &["LOCK", "UNLOCK"]) => {
@@ -252,7 +268,9 @@ fn make<C: Trackable>(
         {
             (Step::Commits(Arc::new(nothing())), true)
         }
-        Class::Other if sets_a_role(sql, C::DIALECT) => (Step::Role, true),
+        Class::Other if sets_a_role(sql, C::DIALECT) || sets_strings(sql, C::DIALECT) => {
+            (Step::Role, true)
+        }
         Class::Other => (Step::Pass, true),
         Class::Control(control) => (Step::Control(control), true),
         Class::Schema if is_of_the_session(sql) => (Step::Role, true),
@@ -356,7 +374,19 @@ fn sets_a_role(sql: &str, dialect: Dialect) -> bool {
             !name.starts_with('\'')
                 || name.starts_with("'role'")
                 || name.starts_with("'session_authorization'")
+                || name.starts_with("'standard_conforming_strings'")
         })
+}
+
+/// How the session reads strings.
+fn sets_strings(sql: &str, dialect: Dialect) -> bool {
+    let names = |word: &str| {
+        let mut words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|known| known.eq_ignore_ascii_case(word))
+    };
+    dialect == Dialect::Postgres
+        && (begins_with(sql, &["SET", "RESET"]) && names("standard_conforming_strings")
+            || begins_with(sql, &["RESET"]) && names("ALL"))
 }
 
 /// A temporary object, or an attached database: other connections do not have it.

@@ -267,7 +267,7 @@ fn h20_a_change_by_itself_is_in_a_transaction_and_nothing_else_is() {
     assert!(change[0].starts_with("BEGIN"), "{change:?}");
     let update = change.iter().filter(|sql| sql.starts_with("UPDATE"));
     assert_eq!(update.count(), 1, "{change:?}");
-    assert!(change.last().unwrap().ends_with("COMMIT"), "{change:?}");
+    assert!(change.last().unwrap().contains("COMMIT"), "{change:?}");
 }
 
 #[test]

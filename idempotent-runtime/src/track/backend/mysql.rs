@@ -35,6 +35,7 @@ impl Sealed for MysqlConnection {
     const CLOSES_ON_FAILED_COMMIT: bool = false;
     const KEEPS_BEFORE_ERROR: bool = false;
     const COMMITS_IMPLICITLY: bool = true;
+    const COMMIT: &str = "COMMIT AND NO CHAIN NO RELEASE";
 
     fn load_owned<T>(&mut self, query: T) -> QueryResult<Vec<Self::OwnedRow>>
     where
@@ -121,10 +122,11 @@ impl Sealed for MysqlConnection {
     }
 
     fn autocommits(&mut self) -> bool {
-        let asked = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
-            "@@autocommit = 1",
-        ));
-        asked.get_result(self).unwrap_or(true)
+        has(self, "@@autocommit = 1").unwrap_or(true)
+    }
+
+    fn chains(&mut self) -> bool {
+        has(self, "@@completion_type = 'CHAIN'").unwrap_or(false)
     }
 
     fn set_guard(&mut self) -> QueryResult<()> {
@@ -157,7 +159,7 @@ impl Sealed for MysqlConnection {
 
     fn abort_own(&mut self) {
         // It fails with the connection only.
-        let _ = works(self, "ROLLBACK");
+        let _ = works(self, "ROLLBACK AND NO CHAIN NO RELEASE");
     }
 
     fn lost_transaction(&mut self) -> bool {
@@ -171,6 +173,11 @@ impl Sealed for MysqlConnection {
     fn pool_size(_: &str) -> Option<u32> {
         None
     }
+}
+
+/// Whether the session's variables are so.
+fn has(conn: &mut MysqlConnection, what: &str) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(what)).get_result(conn)
 }
 
 fn is_timeout(error: &Error) -> bool {

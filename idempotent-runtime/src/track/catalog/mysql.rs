@@ -1,6 +1,6 @@
 //! The schema of a MySQL or MariaDB server, from `information_schema`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::mysql::MysqlConnection;
 use diesel::{QueryResult, RunQueryDsl, sql_query};
@@ -140,6 +140,8 @@ fn fill(column: &ColumnRow) -> Option<Fill> {
 /// them; times independent of the session's time zone.
 fn reading(column: &ColumnRow) -> Reading {
     match column.kind.as_str() {
+        // It changes with others.
+        _ if column.made => Reading::Never,
         "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Reading::Same(Kind::Integer),
         "decimal" | "uuid" | "inet6" | "inet4" => Reading::Plain,
         "year" | "enum" | "set" | "bit" => Reading::Through("({} + 0)"),
@@ -206,9 +208,17 @@ fn references(rows: Vec<LinkRow>, actions: Vec<ActionRow>, catalog: &mut Catalog
         else {
             continue;
         };
+        let parent = name(&first.parent);
+        let mut columns: BTreeSet<_> = links.iter().map(|link| fold(&link.column)).collect();
+        let relation = catalog.entry(&parent);
+        // What a generated column is made of may be any of the others.
+        let made = |column: &String| relation.reading(column, true).is_none();
+        if columns.iter().any(made) {
+            columns.extend(relation.order.iter().cloned());
+        }
         let reference = Reference {
             child: name(&first.child),
-            columns: links.iter().map(|link| fold(&link.column)).collect(),
+            columns,
             child_columns: links.iter().map(|link| fold(&link.child_column)).collect(),
             pairs: links
                 .iter()
@@ -217,7 +227,6 @@ fn references(rows: Vec<LinkRow>, actions: Vec<ActionRow>, catalog: &mut Catalog
             on_delete: action(on_delete),
             on_update: action(on_update),
         };
-        let parent = name(&first.parent);
         catalog.entry(&parent).references.push(reference);
     }
 }

@@ -10,7 +10,7 @@ use sqlparser::tokenizer::Token;
 
 use queries::{
     FUNCTIONS, FunctionRow, INHERITS, InheritsRow, NEEDS, NeedRow, REFERENCES, RELATIONS,
-    ReferenceRow, RelationRow, TRIGGERS, TriggerRow,
+    ReferenceRow, RelationRow, STRINGS, SettingRow, TRIGGERS, TriggerRow,
 };
 
 use super::source::words;
@@ -32,6 +32,8 @@ impl Catalog {
     /// Reads the schemas of a PostgreSQL database, and what the connection's role may do.
     pub(crate) fn load_postgres(conn: &mut PgConnection) -> QueryResult<Self> {
         let mut loader = Loader::default();
+        let strings = sql_query(STRINGS).get_result::<SettingRow>(conn)?;
+        loader.catalog.strange = strings.value == "off";
         loader.relations(sql_query(RELATIONS).load(conn)?);
         loader.functions = functions(sql_query(FUNCTIONS).load(conn)?);
         loader.inherits(sql_query(INHERITS).load(conn)?);
@@ -238,7 +240,9 @@ fn reading(reading: &str) -> Reading {
         "integer" => Reading::Same(Kind::Integer),
         "text" => Reading::Same(Kind::Text),
         "uuid" => Reading::Same(Kind::Uuid),
-        "citext" => Reading::Through("pg_catalog.lower({}::pg_catalog.text)"),
+        "citext" => {
+            Reading::Through("pg_catalog.lower({}::pg_catalog.text COLLATE pg_catalog.\"default\")")
+        }
         "text hash" => Reading::Through("pg_catalog.hashtextextended({}::pg_catalog.text, 0)"),
         "hash" => Reading::Through("pg_catalog.hash_record_extended(ROW({}), 0)"),
         _ => Reading::Never,

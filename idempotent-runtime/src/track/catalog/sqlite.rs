@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use sqlparser::tokenizer::Token;
 
-use super::{Action, Catalog, Fill, Name, Reference, Rekeys, Source, Trigger};
+use super::{Action, Catalog, Fill, Name, Place, Reference, Rekeys, Source, Trigger};
 use crate::track::fold;
 use crate::track::statement::change::{Change, Columns};
 use crate::track::statement::{Dialect, ROWIDS, is_blank, is_keyword};
@@ -205,9 +205,17 @@ impl Schema {
             object.kind == "view" || is_virtual || !returning,
             format!("{}.{}", quoted(&self.name), quoted(&object.name)),
         );
-        relation.unique = self.unique(&object.name, &collations);
-        relation.fills = self.fills(&object.name);
-        relation.order = own.map(|column| fold(&column.name)).collect();
+        let single = matches!(relation.place, Place::One(_));
+        // Of another schema's table of this name these would be other ones.
+        relation.unique = self.unique(&object.name, &collations).filter(|_| single);
+        relation.order = match single {
+            true => own.map(|column| fold(&column.name)).collect(),
+            false => Vec::new(),
+        };
+        relation.fills = match single {
+            true => self.fills(&object.name),
+            false => HashMap::new(),
+        };
         let on_conflict = |what| {
             words
                 .windows(2)
@@ -217,19 +225,31 @@ impl Schema {
         relation.stops |= on_conflict("FAIL");
     }
 
-    /// Its unique indexes by folded columns, if all are made of columns as these compare, and hold for all rows.
+    /// Its unique indexes by folded columns, if all are made of columns as these compare, that are set by name, and hold
+    /// for all rows.
     fn unique(&self, table: &str, collations: &Collations) -> Option<Vec<Vec<String>>> {
         let mut indexes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for indexed in self.indexed.iter().filter(|indexed| indexed.owner == table) {
             let column = indexed.column.as_deref().filter(|column| {
                 indexed.partial == 0 && collations.declared(column) == Some(&*indexed.collation)
             })?;
+            if self.is_generated(table, column) {
+                return None;
+            }
             let columns = indexes.entry(&indexed.index_name).or_default();
             columns.push(fold(column));
         }
         let key: Vec<_> = self.key(table).iter().map(|column| fold(column)).collect();
         let keys = (!key.is_empty()).then_some(key);
         Some(keys.into_iter().chain(indexes.into_values()).collect())
+    }
+
+    /// `table_info` leaves such columns out.
+    fn is_generated(&self, table: &str, column: &str) -> bool {
+        !self
+            .columns
+            .iter()
+            .any(|known| fold(&known.owner) == fold(table) && fold(&known.name) == fold(column))
     }
 
     fn fills(&self, table: &str) -> HashMap<String, Fill> {
@@ -252,6 +272,13 @@ impl Schema {
         let parents = named.unwrap_or_else(|| self.key(&first.parent));
         let mut columns: BTreeSet<_> = ROWIDS.map(str::to_owned).into();
         columns.extend(parents.iter().map(|column| fold(column)));
+        // What it is made of may be any of the others.
+        let made = |column: &String| self.is_generated(&first.parent, column);
+        if parents.iter().any(made) {
+            let others = self.columns.iter();
+            let others = others.filter(|column| fold(&column.owner) == fold(&first.parent));
+            columns.extend(others.map(|column| fold(&column.name)));
+        }
         let own = links.iter().map(|link| link.child_column.clone());
         let reference = Reference {
             child: name(&first.child),

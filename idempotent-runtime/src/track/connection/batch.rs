@@ -28,6 +28,9 @@ impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
         if !Rule::Batches.applies() && !self.log.is_open() {
             return self.inner.batch_execute(sql);
         }
+        if self.may_be_read_otherwise(sql) {
+            return self.batch_unread(sql);
+        }
         match split(sql, C::DIALECT) {
             Some(statements) if statements.len() > 1 => self.batch(sql, &statements),
             Some(_) => self.batch_one(sql),
@@ -37,6 +40,18 @@ impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
 }
 
 impl<C: Trackable> TrackedConnection<C> {
+    /// Whether the session may see other strings in a text than are seen here, and so other statements.
+    fn may_be_read_otherwise(&mut self, sql: &str) -> bool {
+        let database = self.private.as_ref().unwrap_or(&self.shared);
+        let moment = self.moment();
+        C::DIALECT == Dialect::Postgres
+            && sql.contains('\\')
+            && !Registry::global().is_empty()
+            && database
+                .catalog(&mut self.inner, moment)
+                .is_some_and(|catalog| catalog.strange)
+    }
+
     fn batch_step(&mut self, sql: &str) -> Step {
         self.plan(None, || Ok(sql.to_owned())).0
     }

@@ -259,6 +259,7 @@ where
     })?;
     let counted = match after.count {
         Count::Any => true,
+        Count::Some => asked.is_some_and(|found| found > 0),
         Count::Given => changed == after.least,
         Count::New => changed == new,
     };

@@ -138,7 +138,7 @@ impl<C: Trackable> TrackedConnection<C> {
     fn commit_own(&mut self, changes: &Changes) -> QueryResult<()> {
         self.inner.before_stamp(self.deferred(changes))?;
         let receipt = self.stamp(changes)?;
-        let committed = self.inner.commit("COMMIT", true);
+        let committed = self.inner.commit(C::COMMIT, true);
         settle::<C>(receipt, &committed, true);
         committed
     }
@@ -208,6 +208,10 @@ impl<C: Trackable> TrackedConnection<C> {
                 self.note_failed();
                 run(&mut self.inner)?;
                 self.log.rollback_to(name);
+                if self.own_schema {
+                    self.keep_private();
+                    self.forget_prepared();
+                }
                 // The guard was set after the savepoint that opened the transaction.
                 if self.guarded && self.log.is_outermost(name) {
                     self.inner.set_guard()?;
@@ -225,7 +229,7 @@ impl<C: Trackable> TrackedConnection<C> {
 
     fn open(&mut self, sql: &str, note: impl FnOnce(&mut ChangeLog)) -> QueryResult<()> {
         if self.log.is_open() && C::COMMITS_IMPLICITLY {
-            self.commit("COMMIT", End::Commit)?;
+            self.commit(C::COMMIT, End::Commit)?;
             self.log.close();
         }
         if self.log.is_open() {
@@ -238,6 +242,7 @@ impl<C: Trackable> TrackedConnection<C> {
         }
         self.read_ahead();
         self.inner.batch_execute(&C::opening(sql))?;
+        self.tables_locked = false;
         note(&mut self.log);
         self.guarded = true;
         Ok(())
@@ -373,7 +378,7 @@ impl<C: Trackable> TrackedConnection<C> {
             self.plans = Plans::default();
         }
         self.private = self.own_role.then(|| self.knows_nothing());
-        if chain || self.endless {
+        if chain || self.endless || self.chains && self.inner.in_transaction() {
             self.log.begin();
             self.guarded = self.inner.set_guard().is_ok();
         }
@@ -394,13 +399,14 @@ impl<C: Trackable> TrackedConnection<C> {
         result
     }
 
-    /// `SET autocommit`: without it there is always a transaction.
+    /// `SET autocommit`: without it there is always a transaction. And `SET completion_type`.
     pub(super) fn autocommit<R>(
         &mut self,
         run: impl FnOnce(&mut C) -> QueryResult<R>,
     ) -> QueryResult<R> {
         let result = self.commits(&Changes::default(), run);
         self.endless = !self.inner.autocommits();
+        self.chains = self.inner.chains();
         if self.endless && !self.log.is_open() {
             self.closed(true);
         }
@@ -453,6 +459,7 @@ impl<C: Trackable> TrackedConnection<C> {
         if self.log.is_open() {
             self.own_schema = true;
             self.keep_private();
+            self.forget_prepared();
         } else {
             schema_changed();
         }

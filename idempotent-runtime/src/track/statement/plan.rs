@@ -122,6 +122,8 @@ pub(crate) struct After {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
     Any,
+    /// Any, but if rows were changed, one at least is found: else the key is not as it was set, for it was made to fit.
+    Some,
     /// The number of new rows: more of them says that others were replaced.
     Given,
     /// The number of rows that were not there before.
@@ -164,6 +166,22 @@ impl Plan {
         self.before
             .iter()
             .chain(self.after.iter().map(|after| &after.read))
+    }
+
+    /// The same without them: the tables that they are about change as a whole.
+    pub(crate) fn unasked(&self) -> Self {
+        let asked = self.reads().filter_map(|read| read.table.clone());
+        let whole = match &self.whole {
+            Whole::Every => Whole::Every,
+            Whole::Tables(tables) => Whole::Tables(tables.iter().cloned().chain(asked).collect()),
+        };
+        Self {
+            before: Box::default(),
+            lock: None,
+            after: None,
+            whole,
+            ..self.clone()
+        }
     }
 
     /// Whether no tracked row changes.
@@ -651,7 +669,7 @@ impl Planner<'_> {
         Some(After {
             read,
             least: 0,
-            count: Count::Any,
+            count: Count::Some,
         })
     }
 

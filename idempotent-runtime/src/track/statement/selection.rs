@@ -245,8 +245,9 @@ impl Text<'_> {
 
     /// The names that a WITH may give.
     fn with_names(&self, with: Range<usize>) -> Vec<String> {
-        let names =
-            with.filter(|&at| self.is(at + 1, "AS") || self.is_token(at + 1, &Token::LParen));
+        let names = with.filter(|&at| {
+            !self.is(at, "AS") && (self.is(at + 1, "AS") || self.is_token(at + 1, &Token::LParen))
+        });
         names.filter_map(|at| self.name(at)).collect()
     }
 

@@ -38,7 +38,7 @@ pub(super) const COLUMNS: &str = concat!(
     "SELECT TABLE_SCHEMA AS place, TABLE_NAME AS owner, COLUMN_NAME AS name, LOWER(DATA_TYPE) AS kind,
             COLLATION_NAME AS collation, FIND_IN_SET('select', LOWER(PRIVILEGES)) > 0 AS readable,
             FIND_IN_SET('update', LOWER(PRIVILEGES)) > 0 AS writable,
-            EXTRA LIKE '%auto_increment%' AS serial,
+            EXTRA LIKE '%auto_increment%' AS serial, EXTRA LIKE '%GENERATED%' AS made,
             IS_NULLABLE = 'YES' AND coalesce(COLUMN_DEFAULT, 'NULL') = 'NULL' AND EXTRA NOT LIKE '%GENERATED%' AS optional
      FROM information_schema.COLUMNS WHERE ",
     own_schemas!("TABLE_SCHEMA"),
@@ -130,6 +130,9 @@ pub(super) struct ColumnRow {
     pub(super) writable: bool,
     #[diesel(sql_type = Bool)]
     pub(super) serial: bool,
+    /// From other columns.
+    #[diesel(sql_type = Bool)]
+    pub(super) made: bool,
     #[diesel(sql_type = Bool)]
     pub(super) optional: bool,
 }

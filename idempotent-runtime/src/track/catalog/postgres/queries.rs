@@ -16,6 +16,7 @@ SELECT c.oid AS id, c.relname::text AS name, c.relkind::text AS kind,
        END ORDER BY a.attnum), NULL) AS columns,
        pg_catalog.array_remove(pg_catalog.array_agg(CASE
            WHEN NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') THEN NULL
+           WHEN a.attgenerated <> '' THEN 'never'
            WHEN coalesce((pg_catalog.to_jsonb(o) ->> 'collisdeterministic')::boolean, true) IS FALSE THEN 'text hash'
            WHEN t.oid IN (20, 21, 23) THEN 'integer'
            WHEN t.oid = 25 OR t.oid = 1043 AND a.atttypmod = -1 THEN 'text'
@@ -82,6 +83,7 @@ WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
   AND d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass,
                        'pg_catalog.pg_proc'::pg_catalog.regclass)";
 
+/// A generated column changes with those that it is made of, which are any of the table's: they come behind the others.
 /// Of partitioned tables only what they refer to as a whole, and what refers to them so: the walk comes from each part to
 /// its whole.
 pub(super) const REFERENCES: &str = "
@@ -94,12 +96,26 @@ SELECT k.conrelid AS child, k.confrelid AS parent,
        ARRAY(SELECT a.attname::text
              FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u (attnum, place)
              JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum
-             ORDER BY u.place) AS columns
+             ORDER BY u.place)
+       || ARRAY(SELECT o.attname::text FROM pg_catalog.pg_attribute o
+                WHERE o.attrelid = k.confrelid AND o.attnum > 0 AND NOT o.attisdropped
+                  AND EXISTS (SELECT FROM pg_catalog.pg_attribute g WHERE g.attrelid = k.confrelid
+                              AND g.attnum = ANY (k.confkey) AND g.attgenerated <> '')) AS columns
 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0";
 
 pub(super) const INHERITS: &str =
     "SELECT i.inhrelid AS child, i.inhparent AS parent, c.relispartition AS is_part
 FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid";
+
+/// Without it a backslash in a string means what follows it.
+pub(super) const STRINGS: &str =
+    "SELECT pg_catalog.current_setting('standard_conforming_strings') AS value";
+
+#[derive(QueryableByName)]
+pub(super) struct SettingRow {
+    #[diesel(sql_type = Text)]
+    pub(super) value: String,
+}
 
 #[derive(QueryableByName)]
 pub(super) struct RelationRow {

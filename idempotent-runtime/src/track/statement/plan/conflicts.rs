@@ -188,13 +188,11 @@ impl<'a> New<'a> {
         )))
     }
 
+    /// By a number that it is given, a row makes room for another that is named by its key.
     fn names_rowid(&self) -> bool {
-        let names = |column: &&str| {
-            self.values
-                .as_ref()
-                .is_some_and(|values| values.place(column).is_some())
-        };
-        ROWIDS.iter().any(names)
+        let text = fold(self.planner.sql);
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|word| ROWIDS.contains(&word))
     }
 
     /// Unique indexes beside the key.
@@ -233,7 +231,9 @@ impl<'a> New<'a> {
                 .planner
                 .catalog
                 .moves(&self.target.table, &change.update, &columns);
-        if moves {
+        // A row that was there may go and come back as a new one, while another of these comes from someone else.
+        let crossed = skips && self.planner.catalog.unrepeatable;
+        if moves || crossed {
             return None;
         }
         let rows = self.values.as_ref()?.rows.len();
@@ -248,15 +248,18 @@ impl<'a> New<'a> {
         }
         let own: Vec<_> = key.columns.iter().map(|column| fold(column)).collect();
         // A plain new row is in conflict with none.
-        let conditions = match plain {
-            true => self.conditions(&[&own])?,
-            false => self.conditions(&unique.iter().collect::<Vec<_>>())?,
+        let indexes = match plain {
+            true => vec![&own],
+            false => unique.iter().collect(),
         };
-        // By more than one index each row may be in conflict with another than the one that is found.
-        let several = updates && conditions.len() > rows;
-        if conditions.is_empty() || several {
+        let by_row = self.by_row(&indexes)?;
+        // By more than one index each row may be in conflict with another than the one that is found, and by none it is
+        // not found.
+        let told = |row: &Vec<_>| !row.is_empty() && (!updates || row.len() == 1);
+        if !by_row.iter().all(told) {
             return None;
         }
+        let conditions: Vec<_> = by_row.into_iter().flatten().collect();
         if skips {
             before.push(having.any(table, key, &conditions, Check::Kept));
         }
@@ -281,14 +284,20 @@ impl<'a> New<'a> {
 
     /// What a row must have to be one of the new rows, or in conflict with one, in these indexes.
     fn conditions(&self, indexes: &[&Vec<String>]) -> Option<Vec<Condition>> {
+        Some(self.by_row(indexes)?.into_iter().flatten().collect())
+    }
+
+    /// The same, row by row.
+    fn by_row(&self, indexes: &[&Vec<String>]) -> Option<Vec<Vec<Condition>>> {
         let values = self.values.as_ref()?;
-        let mut conditions = Vec::new();
-        for row in &values.rows {
-            for index in indexes {
-                conditions.extend(self.condition(values, row, index)?);
-            }
-        }
-        Some(conditions)
+        let row = |row: &Vec<Value>| {
+            let conditions = indexes
+                .iter()
+                .map(|index| self.condition(values, row, index));
+            let conditions: Vec<_> = conditions.collect::<Option<_>>()?;
+            Some(conditions.into_iter().flatten().collect())
+        };
+        values.rows.iter().map(row).collect()
     }
 
     /// The same for one row and one index; `Some(None)`: no row can be, for a value is NULL or new.

@@ -504,7 +504,7 @@ fn a_with_that_chooses_no_rows_does_not_come_in_the_way() {
                 "RETURNING x.\"id\" + asks users",
             ),
             (
-                "WITH seen AS (SELECT id FROM orders) UPDATE users SET id = 1 WHERE id IN (TABLE seen)",
+                "WITH seen AS (SELECT id FROM orders) UPDATE users SET id = 1 WHERE id IN (SELECT * FROM seen)",
                 "users:*",
             ),
             (
