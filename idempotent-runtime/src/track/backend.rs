@@ -321,7 +321,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// NULL as a key: no escaped text looks like it.
-const NULL: &str = "%null";
+pub(super) const NULL: &str = "%null";
 
 /// Sends a statement and only asks whether it worked.
 fn works(conn: &mut impl SimpleConnection, sql: &str) -> bool {

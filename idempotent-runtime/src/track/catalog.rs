@@ -43,6 +43,8 @@ pub(crate) struct Catalog {
     quiet_keys: bool,
     /// A value that does not fit is made to.
     pub(crate) lenient: bool,
+    /// A column that counts takes a zero for nothing (MySQL family).
+    pub(crate) numbers_zeros: bool,
     /// The session reads SQL in another way than it is read here.
     pub(crate) strange: bool,
     /// Two statements of a transaction, one after the other, find the same rows in other tables, too (where it matters).
@@ -60,6 +62,7 @@ impl Default for Catalog {
             stops: false,
             quiet_keys: false,
             lenient: false,
+            numbers_zeros: false,
             strange: false,
             unrepeatable: false,
         }
@@ -90,6 +93,8 @@ struct Relation {
     unlockable: bool,
     /// Its unique indexes, where a conflict with one may replace rows; nothing if one of them is not made of columns.
     unique: Option<Vec<Vec<String>>>,
+    /// The columns of its primary key, by which a conflict is found first (MySQL family); none if there is none.
+    primary: Vec<String>,
     /// Its columns in their order, folded, for an INSERT that does not name them.
     order: Vec<String>,
     /// What columns get that an INSERT does not give: those that are here, by folded names.
@@ -221,6 +226,25 @@ impl Catalog {
     /// The unique indexes of a table, as far as a statement could be in conflict with them.
     pub(crate) fn unique(&self, table: &str) -> Option<&[Vec<String>]> {
         self.relation(table)?.unique.as_deref()
+    }
+
+    /// Whether a new row is in conflict with one of these columns before it is with any other, or with no other.
+    pub(crate) fn is_first(&self, table: &str, key: &[String]) -> bool {
+        let same = |index: &[String]| {
+            index.len() == key.len() && key.iter().all(|column| index.contains(column))
+        };
+        self.relation(table).is_some_and(|relation| {
+            same(&relation.primary)
+                || matches!(relation.unique.as_deref(), Some([index]) if same(index))
+        })
+    }
+
+    /// Whether a change of a table does more than that: by its triggers, or along foreign keys.
+    pub(crate) fn does_more(&self, table: &str) -> bool {
+        !self.references(table).is_empty()
+            || self
+                .family(table)
+                .any(|relation| !relation.triggers.is_empty())
     }
 
     /// Whether a conflict with the rows of a table may delete some, whatever the statement says.

@@ -28,6 +28,7 @@ impl Catalog {
             returning: false,
             unrepeatable: !repeats(conn),
             lenient: !mode.contains("STRICT"),
+            numbers_zeros: !mode.contains("NO_AUTO_VALUE_ON_ZERO"),
             strange: mode.contains("ANSI_QUOTES") || mode.contains("NO_BACKSLASH_ESCAPES"),
             ..Self::default()
         };
@@ -174,9 +175,12 @@ fn indexes(rows: Vec<IndexRow>, catalog: &mut Catalog) {
         let column = row.column.filter(|_| row.part.is_none());
         index.push(column.as_deref().map(fold));
     }
-    for ((_, owner, _), columns) in indexes {
+    for ((_, owner, index), columns) in indexes {
         let relation = catalog.entry(&name(&owner));
         let columns: Option<Vec<_>> = columns.into_iter().collect();
+        if index == "PRIMARY" {
+            relation.primary = columns.clone().unwrap_or_default();
+        }
         match (columns, &mut relation.unique) {
             (Some(columns), Some(unique)) => unique.push(columns),
             _ => relation.unique = None,

@@ -11,7 +11,7 @@ use diesel::query_builder::{Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 
 use super::Trackable;
-use crate::track::backend::{each_key, write_key};
+use crate::track::backend::{NULL, each_key, write_key};
 use crate::track::changes::Changes;
 use crate::track::fragment::{Telling, TellingMore};
 use crate::track::statement::plan::{Count, Plan, Rows};
@@ -247,9 +247,12 @@ where
         Found::Unasked | Found::Failed => None,
     };
     let mut new = 0;
+    let mut gone = false;
     let asked = inner.before_statement(|inner| {
         ask(inner, &after.read, source, |table, key| {
-            if let Some(table) = table
+            if key.split(',').any(|part| part == NULL) {
+                gone = true;
+            } else if let Some(table) = table
                 && !kept.is_some_and(|kept| kept.contains(key))
             {
                 changes.row(table, key.to_owned());
@@ -263,7 +266,7 @@ where
         Count::Given => changed == after.least,
         Count::New => changed == new,
     };
-    if (!counted || asked.is_none_or(|found| found < after.least))
+    if (!counted || gone || asked.is_none_or(|found| found < after.least))
         && let Some(table) = &after.read.table
     {
         changes.whole(table);

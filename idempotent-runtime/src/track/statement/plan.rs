@@ -370,8 +370,7 @@ impl Planner<'_> {
             let compared = self.registry.get(&target.table).is_none() && self.catalog.returning;
             target.change.delete && (compared || self.key(target).is_some())
         };
-        // MySQL takes no LIMIT in a subquery.
-        if !self.counts(selection) && !told() || !selection.limit.sql.is_empty() {
+        if !self.counts(selection) && !told() {
             return None;
         }
         self.catalog.chains(&target.table, &target.change)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Dialect;
 use super::selection::Selection;
 use super::text::{Binds, Piece};
+use super::values::Selected;
 use crate::track::catalog::{Chain, Hop, Reading};
 
 /// Of more rows than these, counted as changes are, the keys are not asked for.
@@ -194,10 +195,20 @@ impl Chosen<'_> {
                 self.referring(parent, others, &name, sql);
             }
             None => {
+                let limited = !self.selection.limit.sql.is_empty();
+                // MySQL takes a LIMIT in a subquery only one level deeper.
+                if limited {
+                    sql.push("SELECT * FROM (");
+                }
                 sql.append(&self.selection.with);
                 let parents = columns(self.qualifier, |pair| &pair.1);
                 sql.push(&format!(" SELECT {parents} FROM "));
                 self.tables_and_condition(sql);
+                if limited {
+                    sql.push("\n");
+                    sql.append(&self.selection.limit);
+                    sql.push("\nLOCK IN SHARE MODE) AS __idempotent_0");
+                }
             }
         }
         sql.push(match self.dialect {
@@ -212,6 +223,9 @@ pub(crate) type Condition = Vec<(String, Piece)>;
 
 /// What a query for rows by their values calls their table.
 pub(crate) const ROW: &str = "__idempotent_1";
+
+/// What it calls the query of an INSERT … SELECT.
+const SOURCE: &str = "__idempotent_2";
 
 /// Rows of a table by their values.
 pub(crate) struct Having<'a> {
@@ -273,6 +287,53 @@ impl Having<'_> {
             "{ROW}.{column} BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + {steps} * @@auto_increment_increment"
         );
         self.one(table, key, &Piece::from(condition.as_str()), Check::Nothing)
+    }
+
+    /// The rows that MySQL has just numbered, as many as the statement has put in, if it took their numbers at once.
+    pub(crate) fn counted(&self, table: &Arc<str>, key: &KeyColumns<'_>) -> Read {
+        let column = key
+            .columns
+            .iter()
+            .map(|column| quoted(self.dialect, column))
+            .collect::<String>();
+        let condition = format!(
+            "{ROW}.{column} BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + (ROW_COUNT() - 1) * @@auto_increment_increment \
+             AND @@innodb_autoinc_lock_mode < 2"
+        );
+        self.one(table, key, &Piece::from(condition.as_str()), Check::Nothing)
+    }
+
+    /// The rows whose keys a query gives; a key of NULLs for one that is not there.
+    pub(crate) fn selected(
+        &self,
+        table: &Arc<str>,
+        key: &KeyColumns<'_>,
+        selected: &Selected,
+        check: Check,
+    ) -> Read {
+        let names = |columns: &[String]| {
+            let columns = columns.iter().map(|column| quoted(self.dialect, column));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        let mut sql =
+            Piece::from(format!("WITH {SOURCE} ({}) AS (", names(&selected.columns)).as_str());
+        sql.append(&selected.query);
+        let same = key.columns.iter().map(|column| {
+            let column = quoted(self.dialect, column);
+            format!("{ROW}.{column} = {SOURCE}.{column}")
+        });
+        let found = match check {
+            Check::Kept => "JOIN",
+            _ => "LEFT JOIN",
+        };
+        sql.push(&format!(
+            "\n) SELECT DISTINCT {} FROM {SOURCE} {found} {} AS {ROW} ON {}",
+            key.expressions(self.dialect, Some(ROW)),
+            self.place,
+            same.collect::<Vec<_>>().join(" AND ")
+        ));
+        sql.push(&limit(self.parameters));
+        read(sql, Some(table.clone()), key.columns.len(), check)
     }
 
     fn one(&self, table: &Arc<str>, key: &KeyColumns<'_>, condition: &Piece, check: Check) -> Read {

@@ -269,7 +269,8 @@ impl Text<'_> {
         plain.collect()
     }
 
-    fn steady(&self, range: Vec<usize>) -> bool {
+    /// Whether these say the same twice.
+    pub(crate) fn steady(&self, range: Vec<usize>) -> bool {
         let is_one = |at: usize, words: &[&str]| words.iter().any(|word| self.is(at, word));
         let mut clocks = 0;
         for at in range {
@@ -353,7 +354,8 @@ impl Text<'_> {
         ))
     }
 
-    fn calls(&self, range: Vec<usize>) -> Vec<String> {
+    /// Folded names before a parenthesis.
+    pub(crate) fn calls(&self, range: Vec<usize>) -> Vec<String> {
         range
             .into_iter()
             .filter(|at| self.is_token(at + 1, &Token::LParen))

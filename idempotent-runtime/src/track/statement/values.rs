@@ -54,6 +54,63 @@ impl Values {
     }
 }
 
+/// What an INSERT … SELECT puts into its table (MySQL family).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Selected {
+    /// Folded.
+    pub(crate) columns: Vec<String>,
+    /// The query, which locks what it reads.
+    pub(crate) query: Piece,
+    /// Folded names before a parenthesis.
+    pub(crate) calls: Vec<String>,
+}
+
+impl Selected {
+    /// Of the only statement in `sql`, if its query gives the same rows once more behind it. `columns`: those of the table,
+    /// where it does not name them.
+    pub(crate) fn of(
+        sql: &str,
+        dialect: Dialect,
+        table: &str,
+        columns: Option<&[String]>,
+    ) -> Option<Self> {
+        let text = Text::new(sql, dialect)?;
+        let into = text.find(0..text.len(), &["INTO"])?;
+        let select = text.find(into..text.len(), &["SELECT"])?;
+        let columns = match text.is_token(select.checked_sub(1)?, &Token::RParen) {
+            true => text.names(into)?,
+            false => columns?.to_vec(),
+        };
+        let ends = |at: &usize| {
+            text.is(*at, "RETURNING") || text.is(*at, "ON") && text.is(at + 1, "DUPLICATE")
+        };
+        let end = (select..text.len()).find(ends).unwrap_or(text.len());
+        let query = select..end;
+        let unsettled = [
+            "LIMIT",
+            "UNION",
+            "EXCEPT",
+            "INTERSECT",
+            "FOR",
+            "LOCK",
+            "WITH",
+            "INTO",
+        ];
+        let own = |at: usize| text.name(at).is_some_and(|name| name == table);
+        let repeats = text.steady(query.clone().collect())
+            && !query
+                .clone()
+                .any(|at| own(at) || unsettled.iter().any(|word| text.is(at, word)));
+        let mut piece = text.piece(query.clone())?;
+        piece.push("\nLOCK IN SHARE MODE");
+        repeats.then(|| Self {
+            columns,
+            query: piece,
+            calls: text.calls(query.collect()),
+        })
+    }
+}
+
 impl Text<'_> {
     /// The names in the first parentheses.
     fn names(&self, start: usize) -> Option<Vec<String>> {

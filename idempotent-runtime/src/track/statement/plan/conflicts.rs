@@ -9,7 +9,7 @@ use crate::track::rules::Rule;
 use crate::track::statement::analyse::{Analysis, Target};
 use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
 use crate::track::statement::selection::Selection;
-use crate::track::statement::values::{Value, Values};
+use crate::track::statement::values::{Selected, Value, Values};
 use crate::track::statement::{Dialect, ROWIDS};
 
 /// More rows than these are not looked for one by one.
@@ -220,25 +220,21 @@ impl<'a> New<'a> {
         skips: bool,
     ) -> Option<After> {
         let change = &self.target.change;
-        let unique = self.planner.catalog.unique(&self.target.table)?;
+        let catalog = self.planner.catalog;
+        let own: Vec<_> = key.columns.iter().map(|column| fold(column)).collect();
+        let unique = catalog.unique(&self.target.table)?;
         let columns: Vec<_> = unique.iter().flatten().map(String::as_str).collect();
-        if self.planner.catalog.rewrites(&self.target.table, &columns) {
-            return None;
-        }
-        let updates = change.update.is_some();
-        let moves = updates
-            && self
-                .planner
-                .catalog
-                .moves(&self.target.table, &change.update, &columns);
         // A row that was there may go and come back as a new one, while another of these comes from someone else.
-        let crossed = skips && self.planner.catalog.unrepeatable;
-        if moves || crossed {
+        let crossed = skips && catalog.unrepeatable;
+        if crossed || catalog.rewrites(&self.target.table, &columns) {
             return None;
         }
-        let rows = self.values.as_ref()?.rows.len();
-        let having = self.having()?;
         let plain = !change.delete && !change.update.is_some() && !skips;
+        let Some(values) = &self.values else {
+            return self.selected(table, key, before, (plain, skips));
+        };
+        let rows = values.rows.len();
+        let having = self.having()?;
         if plain && self.numbered(key) {
             return Some(After {
                 read: having.numbered(table, key, rows),
@@ -246,7 +242,17 @@ impl<'a> New<'a> {
                 count: Count::Any,
             });
         }
-        let own: Vec<_> = key.columns.iter().map(|column| fold(column)).collect();
+        if let Some(conditions) = self.first(&own, skips) {
+            return Some(After {
+                read: having.any(table, key, &conditions, Check::Nothing),
+                least: conditions.len(),
+                count: Count::Any,
+            });
+        }
+        let updates = change.update.is_some();
+        if updates && catalog.moves(&self.target.table, &change.update, &columns) {
+            return None;
+        }
         // A plain new row is in conflict with none.
         let indexes = match plain {
             true => vec![&own],
@@ -270,6 +276,84 @@ impl<'a> New<'a> {
                 () if skips => Count::New,
                 () if change.delete && !self.others(key)?.is_empty() => Count::Given,
                 () => Count::Any,
+            },
+        })
+    }
+
+    /// The keys of an upsert's rows: if all of them are there in the end, none was in conflict by other values, for that
+    /// by the key comes first. The same key twice is one row, where there are no other values to be in conflict by.
+    fn first(&self, key: &[String], skips: bool) -> Option<Vec<Condition>> {
+        let catalog = self.planner.catalog;
+        let change = &self.target.change;
+        let columns: Vec<_> = key.iter().map(String::as_str).collect();
+        let moves = catalog.moves(&self.target.table, &change.update, &columns);
+        let upsert = change.update.is_some() && !change.delete && !skips;
+        if !upsert || moves || !catalog.is_first(&self.target.table, key) {
+            return None;
+        }
+        let by_row = self.by_row(&[&key.to_vec()])?;
+        let mut conditions = Vec::new();
+        let alone = matches!(catalog.unique(&self.target.table), Some([_]));
+        for row in by_row {
+            let [condition] = <[Condition; 1]>::try_from(row).ok()?;
+            let bound = condition.iter().any(|(_, value)| !value.binds.is_empty());
+            if bound || !alone || !conditions.contains(&condition) {
+                conditions.push(condition);
+            }
+        }
+        Some(conditions)
+    }
+
+    /// The same for the rows of a query.
+    fn selected(
+        &self,
+        table: &Arc<str>,
+        key: &KeyColumns<'_>,
+        before: &mut Vec<Read>,
+        (plain, skips): (bool, bool),
+    ) -> Option<After> {
+        let catalog = self.planner.catalog;
+        let columns = catalog.columns(&self.target.table);
+        let selected = Selected::of(
+            self.planner.sql,
+            self.planner.dialect,
+            &self.target.table,
+            columns,
+        )?;
+        let having = Having {
+            dialect: self.planner.dialect,
+            place: catalog.place(&self.target.table)?,
+            parameters: 0,
+        };
+        let given = |column: &&str| selected.columns.contains(&fold(column));
+        if let ([column], true) = (key.columns, plain)
+            && !given(column)
+            && catalog.fill(&self.target.table, &fold(column)) == Some(Fill::Serial)
+        {
+            return Some(After {
+                read: having.counted(table, key),
+                least: 0,
+                count: Count::New,
+            });
+        }
+        let steady = self.planner.dialect == Dialect::Mysql
+            && !catalog.unrepeatable
+            && !catalog.has_function(&selected.calls)
+            && key.columns.iter().all(given);
+        // What it does beside may change what the query reads.
+        let alone = self.others(key)?.is_empty() && !catalog.does_more(&self.target.table);
+        if !steady || !plain && !alone {
+            return None;
+        }
+        if skips {
+            before.push(having.selected(table, key, &selected, Check::Kept));
+        }
+        Some(After {
+            read: having.selected(table, key, &selected, Check::Nothing),
+            least: 0,
+            count: match plain || skips {
+                true => Count::New,
+                false => Count::Any,
             },
         })
     }
@@ -312,6 +396,7 @@ impl<'a> New<'a> {
         let mut impossible = false;
         for column in index {
             match values.place(column).map(|place| &row[place]) {
+                Some(value) if self.counts_on(column, value) => impossible = true,
                 Some(Value::Constant(piece)) => condition.push((column.clone(), piece.clone())),
                 Some(Value::Null) => {
                     fill(column)?;
@@ -327,6 +412,14 @@ impl<'a> New<'a> {
         Some(Some(condition).filter(|_| !impossible))
     }
 
+    /// Whether MySQL puts the next number in the place of this zero.
+    fn counts_on(&self, column: &str, value: &Value) -> bool {
+        let catalog = self.planner.catalog;
+        catalog.numbers_zeros
+            && matches!(value, Value::Constant(piece) if piece.sql.trim() == "0")
+            && catalog.fill(&self.target.table, column) == Some(Fill::Serial)
+    }
+
     /// Whether MySQL numbers all of the new rows itself.
     fn numbered(&self, key: &KeyColumns<'_>) -> bool {
         let ([column], Some(values)) = (key.columns, &self.values) else {
@@ -335,7 +428,7 @@ impl<'a> New<'a> {
         let column = fold(column);
         let given = |row: &Vec<Value>| match values.place(&column).map(|place| &row[place]) {
             None | Some(Value::Null | Value::Default) => false,
-            Some(Value::Constant(_) | Value::Computed) => true,
+            Some(value) => !self.counts_on(&column, value),
         };
         self.planner.dialect == Dialect::Mysql
             && self.planner.catalog.fill(&self.target.table, &column) == Some(Fill::Serial)
