@@ -93,8 +93,10 @@ struct Relation {
     unlockable: bool,
     /// Its unique indexes, where a conflict with one may replace rows; nothing if one of them is not made of columns.
     unique: Option<Vec<Vec<String>>>,
-    /// The columns of its primary key, by which a conflict is found first (MySQL family); none if there is none.
+    /// The columns of its primary key; none if there is none.
     primary: Vec<String>,
+    /// The columns that are never NULL (MySQL family).
+    required: HashSet<String>,
     /// Its columns in their order, folded, for an INSERT that does not name them.
     order: Vec<String>,
     /// What columns get that an INSERT does not give: those that are here, by folded names.
@@ -228,23 +230,25 @@ impl Catalog {
         self.relation(table)?.unique.as_deref()
     }
 
-    /// Whether a new row is in conflict with one of these columns before it is with any other, or with no other.
+    /// Whether MySQL finds a new row in conflict by these columns before it does by any others: by the primary key or, where
+    /// there is none, by the first index of columns that are never NULL.
     pub(crate) fn is_first(&self, table: &str, key: &[String]) -> bool {
-        let same = |index: &[String]| {
+        let same = |index: &Vec<String>| {
             index.len() == key.len() && key.iter().all(|column| index.contains(column))
         };
-        self.relation(table).is_some_and(|relation| {
-            same(&relation.primary)
-                || matches!(relation.unique.as_deref(), Some([index]) if same(index))
-        })
-    }
-
-    /// Whether a change of a table does more than that: by its triggers, or along foreign keys.
-    pub(crate) fn does_more(&self, table: &str) -> bool {
-        !self.references(table).is_empty()
-            || self
-                .family(table)
-                .any(|relation| !relation.triggers.is_empty())
+        let Some(relation) = self.relation(table) else {
+            return false;
+        };
+        let required = |index: &&Vec<String>| {
+            index
+                .iter()
+                .all(|column| relation.required.contains(column))
+        };
+        let unique = relation.unique.iter().flatten();
+        match relation.primary.as_slice() {
+            [] => matches!(unique.filter(required).collect::<Vec<_>>()[..], [index] if same(index)),
+            _ => same(&relation.primary),
+        }
     }
 
     /// Whether a conflict with the rows of a table may delete some, whatever the statement says.

@@ -16,7 +16,9 @@
 //! | heirs and parts, and what has them | the same row goes by several names |
 //! | UPDATE of a key, or of what others refer to, chosen by other tables' rows (PostgreSQL) | RETURNING has the old value from PostgreSQL 18 on, and on READ COMMITTED those rows may change between a query and the statement |
 //! | upserts that set a key where the conflict is not by keys written out, or set what others refer to (but on SQLite) | the same; to ask beforehand for a row that is not there, its place would have to be locked |
-//! | REPLACE … SELECT, UPDATE OR REPLACE; what refers to replaced rows (MariaDB) | the rows that make room are not told; the same |
+//! | REPLACE … SELECT, UPDATE OR REPLACE; rows that make room by other values than the key, and what refers to replaced rows (MariaDB) | they are not told; the same |
+//! | INSERT … SELECT from its own table, and where it may be in conflict by other values than the key (MariaDB) | what it read is another thing afterwards; the same |
+//! | keys set to what a query gives or a default, to other texts than those compared byte by byte, to dates and numbers with decimals (MariaDB) | it has no RETURNING for UPDATE, and nobody but the server converts a value to the column's type |
 //! | keys that a foreign key sets | the new ones are told nowhere |
 //! | more than 24 ways of foreign keys from one table | so many are not asked for one by one |
 
@@ -26,7 +28,7 @@ use crate::models::{MODELS, VIEW};
 use crate::names;
 use crate::schema::{Action, Effect, Event, Kind, Reference, Schema, Storage};
 use crate::statement::{Body, Conflict, Expr, Filter, Insert, Relation, Rows, Statement, Update};
-use crate::value::Type;
+use crate::value::{Type, Value};
 
 /// The names, as in `t_int:*`, that a statement may be answered with for want of better.
 #[must_use]
@@ -77,6 +79,7 @@ impl Finder<'_> {
                 self.ignores(&insert.conflict, insert.target.relation);
                 self.replaces(insert);
                 self.upserts(insert);
+                self.selects(insert);
                 if let Conflict::Update(_, set) | Conflict::UpdateSome(_, set, _) = &insert.conflict
                 {
                     self.set(set);
@@ -125,10 +128,24 @@ impl Finder<'_> {
         if !replaces || !selects && self.schema.kind != Kind::Mariadb {
             return;
         }
-        if selects && self.has_other_keys(table) {
+        if self.has_other_keys(table) {
             self.hit(table, &[Event::Delete]);
         }
         self.referring(table, Event::Delete, false);
+    }
+
+    /// MariaDB's INSERT tells nothing: its rows are asked for afterwards.
+    fn selects(&mut self, insert: &Insert) {
+        let (Relation::Table(table), Rows::Select(from, ..)) =
+            (insert.target.relation, &insert.rows)
+        else {
+            return;
+        };
+        let plain = matches!(insert.conflict, Conflict::None);
+        let own = *from == table || !plain && self.has_other_keys(table);
+        if self.schema.kind == Kind::Mariadb && own {
+            self.found.insert(self.schema.tables[table].model);
+        }
     }
 
     fn makes_room(&mut self, update: &Update) {
@@ -169,6 +186,41 @@ impl Finder<'_> {
         if self.schema.kind == Kind::Postgres && others {
             self.moved(table, &update.set);
         }
+        if self.schema.kind == Kind::Mariadb {
+            self.converted(table, &update.set);
+        }
+    }
+
+    /// Keys whose new values only MariaDB itself makes.
+    fn converted(&mut self, table: usize, set: &[(&'static str, Expr)]) {
+        let known = &self.schema.tables[table];
+        let keys: Vec<_> = set
+            .iter()
+            .filter(|(column, _)| known.is_key(column))
+            .collect();
+        let constant = |(_, value): &&(&str, Expr)| matches!(value, Expr::Value(_));
+        // All of it is given, and so it is asked for by that.
+        if keys.len() == known.key().len() && keys.iter().all(constant) {
+            return;
+        }
+        let number = |name: &str| {
+            let ty = known.column(name).map(|column| column.ty);
+            matches!(ty, Some(Type::Int | Type::Small | Type::Big | Type::Bool))
+        };
+        let told = |(column, value): &&(&'static str, Expr)| match value {
+            Expr::Value(Value::Int(_) | Value::Bool(_)) => number(column),
+            Expr::Value(Value::Text(_)) => known
+                .column(column)
+                .is_some_and(|column| column.ty == Type::Text),
+            Expr::Plus(from, _) => {
+                let set_before = set.iter().any(|(other, _)| other == from && from != column);
+                number(column) && number(from) && !set_before
+            }
+            _ => false,
+        };
+        if !keys.iter().all(told) {
+            self.found.insert(known.model);
+        }
     }
 
     fn upserts(&mut self, insert: &Insert) {
@@ -193,7 +245,10 @@ impl Finder<'_> {
             alike && insert.columns.contains(column)
         });
         let by_key = by.len() == key.len() && by.iter().all(|column| key.contains(column));
-        let told = by_key && written && matches!(insert.rows, Rows::Values(_));
+        let told = by_key
+            && written
+            && matches!(insert.rows, Rows::Values(_))
+            && self.schema.kind == Kind::Postgres;
         let referred = self.referred(table);
         let refers = set.iter().any(|(column, _)| referred.contains(column));
         if refers {

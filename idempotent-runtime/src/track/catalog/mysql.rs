@@ -127,6 +127,8 @@ fn relation(table: &TableRow, columns: &[ColumnRow], catalog: &mut Catalog) {
         .iter()
         .filter_map(|column| Some((fold(&column.name), fill(column)?)));
     relation.fills = fills.collect();
+    let required = columns.iter().filter(|column| column.required);
+    relation.required = required.map(|column| fold(&column.name)).collect();
 }
 
 fn fill(column: &ColumnRow) -> Option<Fill> {
@@ -154,10 +156,7 @@ fn reading(column: &ColumnRow) -> Reading {
         }
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
             match &column.collation {
-                // The spaces at the end do not count in most collations, and to leave them out only ends a record early.
-                Some(collation) if collation.ends_with("_bin") => {
-                    Reading::Through("CONVERT(RTRIM({}) USING utf8mb4)")
-                }
+                Some(collation) if collation.ends_with("_bin") => Reading::TEXT,
                 _ => Reading::Through("CONCAT('0x', LOWER(HEX(WEIGHT_STRING(RTRIM({})))))"),
             }
         }

@@ -20,6 +20,18 @@ impl Reading {
     pub(crate) const FOLDED_AND_TRIMMED: Self =
         Self::Through("CASE typeof({}) WHEN 'text' THEN rtrim(lower({})) ELSE {} END");
 
+    /// How MySQL's texts are read that are compared byte by byte. The spaces at the end do not count in most collations,
+    /// and to leave them out only ends a record early.
+    pub(crate) const TEXT: Self = Self::Through("CONVERT(RTRIM({}) USING utf8mb4)");
+
+    /// What stands before the column and behind it.
+    pub(crate) fn around(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Through(template) => template.split_once("{}"),
+            Self::Plain | Self::Same(_) | Self::Never => None,
+        }
+    }
+
     /// The expression, for a column as SQL names it.
     pub(crate) fn of(self, column: &str) -> String {
         match self {

@@ -99,7 +99,12 @@ impl<C: Trackable> TrackedConnection<C> {
             let result = self.watched(|inner| run(inner, &mut changes));
             match &result {
                 Ok(_) => self.log.note(changes),
-                Err(_) if Rule::BeforeError.applies() => self.log.note(known.clone()),
+                // Elsewhere a statement that fails has done nothing, unless what it ran is not known.
+                Err(_)
+                    if (C::KEEPS_BEFORE_ERROR || known.every()) && Rule::BeforeError.applies() =>
+                {
+                    self.log.note(known.clone());
+                }
                 Err(_) => {}
             }
             return result;

@@ -105,6 +105,27 @@ fn written(text: &str, kind: Kind) -> Option<String> {
     (plain && spelled).then(|| escape(&inner.replace("''", "'")))
 }
 
+/// A constant as a number.
+fn integer(sql: &str) -> Option<Piece> {
+    let sql = sql.trim();
+    let number = match () {
+        () if sql.eq_ignore_ascii_case("TRUE") => "1".to_owned(),
+        () if sql.eq_ignore_ascii_case("FALSE") => "0".to_owned(),
+        () => written(sql, Kind::Integer)?,
+    };
+    Some(Piece::from(&*number))
+}
+
+/// A literal or a bind as a text of MySQL's that is compared byte by byte.
+fn text(value: &Piece) -> Option<Piece> {
+    let sql = value.sql.trim();
+    let (start, end) = Reading::TEXT.around()?;
+    let mut piece = Piece::from(start);
+    piece.append(value);
+    piece.push(end);
+    (sql == "?" || sql.starts_with('\'')).then_some(piece)
+}
+
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -624,13 +645,18 @@ impl Planner<'_> {
         if !self.counts(selection) {
             return None;
         }
-        let after = match sets_key && rows.is_none() {
-            true => Some(self.renamed(target, table, key, selection)?),
-            false => None,
-        };
         let chosen = self.chosen(target, selection);
+        let mut before = vec![chosen.rows(Some(table.clone()), key, Check::Count)];
+        let mut after = None;
+        if sets_key && rows.is_none() {
+            after = self.renamed(target, table, key, selection);
+            if after.is_none() {
+                let parts = self.recomputed(target, key, selection)?;
+                before.push(chosen.renamed(table.clone(), &parts));
+            }
+        }
         Some(Own {
-            before: vec![chosen.rows(Some(table.clone()), key, Check::Count)],
+            before,
             rows,
             after,
             given: None,
@@ -670,6 +696,45 @@ impl Planner<'_> {
             least: 0,
             count: Count::Some,
         })
+    }
+
+    /// The new keys, made of the old row: columns that stay, numbers that are added to, texts that are compared byte by byte.
+    fn recomputed(
+        &self,
+        target: &Target,
+        key: &KeyColumns<'_>,
+        selection: &Selection,
+    ) -> Option<Vec<Piece>> {
+        let column = |name: &str| format!("{}.{}", target.qualifier, quoted(self.dialect, name));
+        let sets = |name: &str| {
+            let own = selection.sets.iter().filter(|set| set.column == name);
+            own.collect::<Vec<_>>()
+        };
+        let part = |(name, reading): (&&str, &Reading)| {
+            let own = sets(&fold(name));
+            let Some(set) = own.first() else {
+                return Some(Piece::from(&*reading.of(&column(name))));
+            };
+            // MySQL sets one column after the other.
+            let kept = |from: &str| from == set.column || sets(from).is_empty();
+            let value = match (&set.constant, &set.shifted, *reading) {
+                (Some(value), _, Reading::Same(Kind::Integer)) => integer(&value.sql),
+                (Some(value), _, Reading::TEXT) => text(value),
+                (None, Some((from, shift)), Reading::Same(Kind::Integer)) => {
+                    let numbers = self.catalog.key(&target.table, &[from.as_str()])?;
+                    let shifted = format!("({} {shift})", column(from));
+                    (kept(from) && numbers == [*reading]).then(|| Piece::from(&*shifted))
+                }
+                _ => None,
+            };
+            value.filter(|_| own.len() == 1)
+        };
+        let strict = self.dialect == Dialect::Mysql && !self.catalog.lenient;
+        let known = key.columns.iter().any(|name| !sets(&fold(name)).is_empty());
+        let parts = key.columns.iter().zip(key.readings).map(part);
+        parts
+            .collect::<Option<Vec<_>>>()
+            .filter(|_| strict && known)
     }
 
     fn sets_key_of(&self, target: &Target) -> bool {

@@ -92,6 +92,18 @@ impl Chosen<'_> {
         self.finish(sql, table, key.columns.len(), check)
     }
 
+    /// Asks for the keys that these rows are to have: these expressions.
+    pub(crate) fn renamed(&self, table: Arc<str>, key: &[Piece]) -> Read {
+        let mut sql = self.selection.with.clone();
+        for (at, part) in key.iter().enumerate() {
+            sql.push(if at == 0 { " SELECT " } else { ", " });
+            sql.append(part);
+            sql.push(&format!(" AS __idempotent_key_{}", at + 1));
+        }
+        sql.push(" FROM ");
+        self.finish(sql, Some(table), key.len(), Check::Nothing)
+    }
+
     /// Locks these rows, so that no row comes to refer to one of them, and counts them.
     pub(crate) fn lock(&self) -> Read {
         let mut sql = self.selection.with.clone();

@@ -16,6 +16,8 @@ pub(crate) struct Set {
     pub(crate) column: String,
     /// The value, if it is made of constants and binds alone.
     pub(crate) constant: Option<Piece>,
+    /// The folded column of the row and what is added to it, as in `+ 3`, if it is that.
+    pub(crate) shifted: Option<(String, String)>,
 }
 
 /// What chooses the rows of a statement.
@@ -42,6 +44,7 @@ pub(crate) struct Selection {
     pub(crate) equal: Vec<(String, Piece)>,
     /// Folded names before a parenthesis.
     pub(crate) calls: Vec<String>,
+    /// None if some of them are not understood.
     pub(crate) sets: Vec<Set>,
 }
 
@@ -365,7 +368,8 @@ impl Text<'_> {
 
     fn sets(&self, range: Range<usize>) -> Vec<Set> {
         let items = self.items(range).into_iter();
-        items.filter_map(|item| self.set(item)).collect()
+        let sets: Option<Vec<_>> = items.map(|item| self.set(item)).collect();
+        sets.unwrap_or_default()
     }
 
     fn set(&self, range: Range<usize>) -> Option<Set> {
@@ -373,7 +377,32 @@ impl Text<'_> {
         Some(Set {
             column: self.name(equals.checked_sub(1)?)?,
             constant: self.constant(equals + 1..range.end),
+            shifted: self.shifted(equals + 1..range.end),
         })
+    }
+
+    /// `column + 3` or `table.column + 3`.
+    fn shifted(&self, range: Range<usize>) -> Option<(String, String)> {
+        let sign = range.end.checked_sub(2)?;
+        let column = sign.checked_sub(1)?;
+        let named = match column.checked_sub(range.start)? {
+            0 => true,
+            2 => self.is_token(column - 1, &Token::Period),
+            _ => false,
+        };
+        let sign = match &self.tokens[sign].token {
+            Token::Plus => "+",
+            Token::Minus => "-",
+            _ => return None,
+        };
+        match &self.tokens[range.end - 1].token {
+            Token::Number(number, _)
+                if named && number.bytes().all(|digit| digit.is_ascii_digit()) =>
+            {
+                Some((self.name(column)?, format!("{sign} {number}")))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The rows that an INSERT or a REPLACE writes out, value by value.
 
+use std::collections::BTreeSet;
+
 use sqlparser::tokenizer::Token;
 
 use super::Dialect;
@@ -63,6 +65,8 @@ pub(crate) struct Selected {
     pub(crate) query: Piece,
     /// Folded names before a parenthesis.
     pub(crate) calls: Vec<String>,
+    /// Folded names, of tables, columns and whatever else is in it.
+    pub(crate) names: BTreeSet<String>,
 }
 
 impl Selected {
@@ -106,7 +110,8 @@ impl Selected {
         repeats.then(|| Self {
             columns,
             query: piece,
-            calls: text.calls(query.collect()),
+            calls: text.calls(query.clone().collect()),
+            names: query.filter_map(|at| text.name(at)).collect(),
         })
     }
 }

@@ -39,6 +39,7 @@ pub(super) const COLUMNS: &str = concat!(
             COLLATION_NAME AS collation, FIND_IN_SET('select', LOWER(PRIVILEGES)) > 0 AS readable,
             FIND_IN_SET('update', LOWER(PRIVILEGES)) > 0 AS writable,
             EXTRA LIKE '%auto_increment%' AS serial, EXTRA LIKE '%GENERATED%' AS made,
+            IS_NULLABLE = 'NO' AS required,
             IS_NULLABLE = 'YES' AND coalesce(COLUMN_DEFAULT, 'NULL') = 'NULL' AND EXTRA NOT LIKE '%GENERATED%' AS optional
      FROM information_schema.COLUMNS WHERE ",
     own_schemas!("TABLE_SCHEMA"),
@@ -133,6 +134,8 @@ pub(super) struct ColumnRow {
     /// From other columns.
     #[diesel(sql_type = Bool)]
     pub(super) made: bool,
+    #[diesel(sql_type = Bool)]
+    pub(super) required: bool,
     #[diesel(sql_type = Bool)]
     pub(super) optional: bool,
 }

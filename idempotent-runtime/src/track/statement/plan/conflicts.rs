@@ -235,7 +235,12 @@ impl<'a> New<'a> {
         };
         let rows = values.rows.len();
         let having = self.having()?;
-        if plain && self.numbered(key) {
+        // Without a value to be in conflict by, all rows are new ones.
+        let new = || {
+            let by_row = self.by_row(&unique.iter().collect::<Vec<_>>());
+            by_row.is_some_and(|rows| rows.iter().all(Vec::is_empty))
+        };
+        if self.numbered(key) && !skips && (plain || new()) {
             return Some(After {
                 read: having.numbered(table, key, rows),
                 least: rows,
@@ -250,9 +255,6 @@ impl<'a> New<'a> {
             });
         }
         let updates = change.update.is_some();
-        if updates && catalog.moves(&self.target.table, &change.update, &columns) {
-            return None;
-        }
         // A plain new row is in conflict with none.
         let indexes = match plain {
             true => vec![&own],
@@ -266,6 +268,14 @@ impl<'a> New<'a> {
             return None;
         }
         let conditions: Vec<_> = by_row.into_iter().flatten().collect();
+        let found_by: Vec<_> = conditions
+            .iter()
+            .flatten()
+            .map(|(column, _)| &**column)
+            .collect();
+        if updates && catalog.moves(&self.target.table, &change.update, &found_by) {
+            return None;
+        }
         if skips {
             before.push(having.any(table, key, &conditions, Check::Kept));
         }
@@ -341,7 +351,9 @@ impl<'a> New<'a> {
             && !catalog.has_function(&selected.calls)
             && key.columns.iter().all(given);
         // What it does beside may change what the query reads.
-        let alone = self.others(key)?.is_empty() && !catalog.does_more(&self.target.table);
+        let does = catalog.touched(&self.target.table, &self.target.change, false);
+        let reads = |table: &Arc<str>| selected.names.contains(&**table);
+        let alone = self.others(key)?.is_empty() && !does.every && !does.tables.iter().any(reads);
         if !steady || !plain && !alone {
             return None;
         }
