@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::track::TrackedTable;
+use crate::track::catalog::{Kind, Reading};
 
 const USERS: TrackedTable = TrackedTable::new(|| "users".into(), &["id"]);
 const MEMBERSHIPS: TrackedTable =
