@@ -11,7 +11,6 @@ const SCHEMA: &str = "main";
 const UNKNOWN_ROWS: &str = "UPDATE OR FAIL users SET name = 'x'";
 
 /// What is known to change when a part of the key of (1, a) does.
-const OLD_KEY: &[&str] = &["memberships:1,a"];
 
 /// What a migration is known to change that changes all of the users, and then the schema.
 const MIGRATED: [&str; 3] = ["users:*"; 3];

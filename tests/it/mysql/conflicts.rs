@@ -56,6 +56,14 @@ fn a_replacement_takes_away_the_row_that_is_in_its_way_whatever_the_index() {
 }
 
 #[test]
+fn a_replacement_that_returns_its_row_takes_away_another_all_the_same() {
+    let replace = "REPLACE INTO users (id, email, name) VALUES (4, 'b@b.c', 'Bob') RETURNING id";
+    changes("SELECT 1", "", replace, &[2, 4]);
+    let selects = "INSERT IGNORE INTO users (id, email, name) SELECT id + 2, email, name FROM users RETURNING id";
+    changes("ALTER TABLE users DROP INDEX email", "", selects, &[4, 5]);
+}
+
+#[test]
 fn an_upsert_in_conflict_with_two_rows_changes_the_first() {
     for schema in ["SELECT 1", COMPOSITE] {
         let insert = "INSERT INTO users (id, email, name) VALUES (1, 'b@b.c', 'Bob')";

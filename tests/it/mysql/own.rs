@@ -170,7 +170,24 @@ fn a_key_that_is_set_to_a_constant_ends_the_replies_of_both_keys() {
         assert_eq!(update(target).set(users::id.eq(4)).execute(conn), Ok(1));
     });
     assert_eq!(ended, ["users:3", "users:4"]);
-    assert_eq!(ended_users_of("UPDATE users SET id = id + 10"), ALL_USERS);
+}
+
+#[test]
+fn a_key_that_is_added_to_ends_the_replies_of_both_keys() {
+    let ended = |sql| ended_users_of(sql);
+    assert_eq!(
+        ended("UPDATE users SET id = id + 1 ORDER BY id DESC"),
+        ["users:1", "users:2", "users:3", "users:4"]
+    );
+    assert_eq!(
+        ended("UPDATE users SET id = users.id + 1 WHERE id = 3"),
+        ["users:3", "users:4"]
+    );
+    // Its new key is what the query says.
+    assert_eq!(
+        ended("UPDATE users SET id = (SELECT 4) WHERE id = 3"),
+        ALL_USERS
+    );
 }
 
 fn ended_users_of(sql: &str) -> Vec<String> {

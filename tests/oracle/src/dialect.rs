@@ -96,13 +96,10 @@ pub fn type_name(ty: Type, kind: Kind) -> &'static str {
 #[must_use]
 pub fn raw_key(schema: &Schema, model: usize, row: &str) -> String {
     let kind = schema.kind;
-    let folds = schema
-        .find(model)
-        .is_some_and(|table| folds(&schema.tables[table]));
     let columns = MODELS[model].key.iter().map(|(column, ty)| {
         let column = format!("{row}.{}", name(column, kind));
         match kind {
-            Kind::Sqlite => sqlite::raw(&column, folds),
+            Kind::Sqlite => sqlite::raw(&column, *ty),
             Kind::Postgres => postgres::raw(&column, *ty),
             Kind::Mariadb => mariadb::raw(&column, *ty),
         }
@@ -112,11 +109,6 @@ pub fn raw_key(schema: &Schema, model: usize, row: &str) -> String {
         Kind::Mariadb => format!("concat_ws(',', {})", columns.join(", ")),
         _ => columns.join(" || ',' || "),
     }
-}
-
-/// Whether there is text in the table whose case does not count.
-fn folds(table: &Table) -> bool {
-    table.columns.iter().any(|column| column.ty == Type::Folded)
 }
 
 /// SQL that gives all of a table's rows: the model's number, the key, and all else.

@@ -18,6 +18,7 @@
 //! | upserts that set a key where the conflict is not by keys written out, or set what others refer to (but on SQLite) | the same; to ask beforehand for a row that is not there, its place would have to be locked |
 //! | REPLACE … SELECT, UPDATE OR REPLACE; rows that make room by other values than the key, and what refers to replaced rows (MariaDB) | they are not told; the same |
 //! | INSERT … SELECT from its own table, and where it may be in conflict by other values than the key (MariaDB) | what it read is another thing afterwards; the same |
+//! | INSERT IGNORE, REPLACE and INSERT … SELECT with RETURNING (MariaDB) | there what is returned is counted, and not what was changed |
 //! | keys set to what a query gives or a default, to other texts than those compared byte by byte, to dates and numbers with decimals (MariaDB) | it has no RETURNING for UPDATE, and nobody but the server converts a value to the column's type |
 //! | keys that a foreign key sets | the new ones are told nowhere |
 //! | more than 24 ways of foreign keys from one table | so many are not asked for one by one |
@@ -27,7 +28,9 @@ use std::collections::BTreeSet;
 use crate::models::{MODELS, VIEW};
 use crate::names;
 use crate::schema::{Action, Effect, Event, Kind, Reference, Schema, Storage};
-use crate::statement::{Body, Conflict, Expr, Filter, Insert, Relation, Rows, Statement, Update};
+use crate::statement::{
+    Body, Conflict, Expr, Filter, Insert, Relation, Returning, Rows, Statement, Update,
+};
 use crate::value::{Type, Value};
 
 /// The names, as in `t_int:*`, that a statement may be answered with for want of better.
@@ -142,7 +145,8 @@ impl Finder<'_> {
             return;
         };
         let plain = matches!(insert.conflict, Conflict::None);
-        let own = *from == table || !plain && self.has_other_keys(table);
+        let uncounted = insert.returning != Returning::None;
+        let own = *from == table || uncounted || !plain && self.has_other_keys(table);
         if self.schema.kind == Kind::Mariadb && own {
             self.found.insert(self.schema.tables[table].model);
         }

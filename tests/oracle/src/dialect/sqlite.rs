@@ -20,14 +20,13 @@ pub(super) fn type_name(ty: Type) -> &'static str {
     }
 }
 
-/// A value of any type may be in any column. Where the case of some text does not count, that of no text in the table
-/// does.
-pub(super) fn raw(column: &str, folds: bool) -> String {
-    let column = match folds {
-        true => format!(
-            "CASE typeof({column}) WHEN 'text' THEN rtrim(lower({column})) ELSE {column} END"
-        ),
-        false => column.to_owned(),
+/// A value of any type may be in any column.
+pub(super) fn raw(column: &str, ty: Type) -> String {
+    let column = match ty {
+        Type::Folded => {
+            format!("CASE typeof({column}) WHEN 'text' THEN lower({column}) ELSE {column} END")
+        }
+        _ => column.to_owned(),
     };
     format!(
         "(typeof({column}) || ':' || CASE typeof({column}) WHEN 'integer' THEN CAST({column} AS TEXT) \

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::planner::{Own, Planner};
-use super::{Given, Part};
+use super::{Count, Given, Part};
 use crate::track::catalog::{Fill, Reading};
 use crate::track::fold;
 use crate::track::rules::Rule;
 use crate::track::statement::analyse::{Analysis, Target};
 use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
 use crate::track::statement::selection::Selection;
+use crate::track::statement::text::Text;
 use crate::track::statement::values::{Value, Values};
 use crate::track::statement::{Dialect, ROWIDS};
 
@@ -38,6 +39,12 @@ impl Planner<'_> {
             true => Taken::Nothing,
             false => Taken::Rows(Box::new(new.having()?.selection(&conditions))),
         })
+    }
+
+    /// Whether the statement returns rows, which are then what is counted.
+    fn returns(&self) -> bool {
+        let text = Text::new(self.sql, self.dialect);
+        text.is_none_or(|text| text.find(0..text.len(), &["RETURNING"]).is_some())
     }
 
     pub(super) fn inserted(
@@ -75,7 +82,12 @@ impl Planner<'_> {
             None if !Rule::NewRows.applies() => {}
             None if sets_key => return None,
             None => {
-                own.after = Some(new.found(table, key, &mut own.before, analysis.skips)?);
+                let after = new.found(table, key, &mut own.before, analysis.skips)?;
+                // What RETURNING gives is counted then, and not what it took.
+                if after.count != Count::Any && self.returns() {
+                    return None;
+                }
+                own.after = Some(after);
             }
         }
         Some(own)
