@@ -287,6 +287,12 @@ impl Having<'_> {
         sql
     }
 
+    /// The only row that MySQL has just numbered.
+    pub(crate) fn last(&self, table: &Arc<str>) -> Read {
+        let sql = Piece::from("SELECT LAST_INSERT_ID() AS __idempotent_key_1");
+        read(sql, Some(table.clone()), 1, Check::Nothing)
+    }
+
     /// The rows that MySQL has just numbered, so many: it takes their numbers at once.
     pub(crate) fn numbered(&self, table: &Arc<str>, key: &KeyColumns<'_>, rows: usize) -> Read {
         let column = key

@@ -45,7 +45,10 @@ impl New<'_> {
         };
         if self.numbered(key) && !skips && (plain || new()) {
             return Some(After {
-                read: having.numbered(table, key, rows),
+                read: match rows {
+                    1 => having.last(table),
+                    _ => having.numbered(table, key, rows),
+                },
                 least: rows,
                 count: Count::Any,
             });
