@@ -1,7 +1,6 @@
 //! What can be said about a [`RedisStore`] before it is there.
 
 use std::fmt;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use deadpool_redis::redis::{
@@ -68,12 +67,10 @@ impl fmt::Debug for RedisBuilder {
 
 impl RedisBuilder {
     pub(super) fn new(url: impl Into<String>) -> Self {
-        let workers = available_parallelism().map_or(1, usize::from);
         Self {
             url: url.into(),
             deadline: Duration::from_millis(500),
-            // Twice as many as actix has workers by default, and those of this crate's own threads.
-            pool_size: workers * 2 + 8,
+            pool_size: 256,
             protocol: None,
             root: None,
             identity: None,
@@ -88,8 +85,7 @@ impl RedisBuilder {
     }
 
     /// The most connections for commands. Each Tokio runtime that uses the store takes one, for good: every worker of
-    /// actix, and two threads of this crate. One more, beside the pool, is for waking. Default: twice the number of
-    /// cores, and eight.
+    /// actix, and two threads of this crate. One more, beside the pool, is for waking. Default: 256.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections.max(1);
         self

@@ -9,8 +9,15 @@
 --
 -- Replies 1, or 0 if the claim is not this execution's. Repeated, it replies 1 again.
 
-local claim = redis.pcall('GET', KEYS[1])
-if type(claim) ~= 'string' or string.sub(claim, 1, 16) ~= ARGV[1] then
+local holder = redis.pcall('GET', KEYS[1])
+-- What is of another type is none of ours.
+if type(holder) == 'table' then
+  if not string.find(holder.err, '^WRONGTYPE') then
+    return holder
+  end
+  holder = false
+end
+if not holder or string.sub(holder, 1, 16) ~= ARGV[1] then
   return redis.pcall('GETRANGE', KEYS[2], 4, 19) == ARGV[1] and 1 or 0
 end
 -- The writes come first that may be refused: a script that fails half way is not taken back.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisError};
-use deadpool_redis::{Connection, Pool};
+use deadpool_redis::{Connection, Pool, PoolError, Timeouts};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
@@ -25,6 +25,13 @@ pub(super) const CHECK: Duration = Duration::from_secs(1);
 /// How soon the first and how late any further try to connect follows one that failed.
 const SOONEST: Duration = Duration::from_millis(10);
 const LATEST: Duration = Duration::from_secs(1);
+
+/// A pool that is empty stays so: connections are taken for good.
+const AT_ONCE: Timeouts = Timeouts {
+    wait: Some(Duration::ZERO),
+    create: None,
+    recycle: None,
+};
 
 /// How connections are made.
 #[derive(Debug)]
@@ -149,9 +156,12 @@ impl Dial {
         let dialled = within(self.deadline, async {
             let pooled = self
                 .pool
-                .get()
+                .timeout_get(&AT_ONCE)
                 .await
-                .map_err(|error| Trouble::Away(error.to_string().into()))?;
+                .map_err(|error| match error {
+                    PoolError::Timeout(_) => Trouble::Full(self.pool.status().max_size),
+                    error => Trouble::Away(error.to_string().into()),
+                })?;
             let mut connection = MultiplexedConnection::clone(&pooled);
             match greet(&mut connection).await {
                 Ok(epoch) => Ok((pooled, connection, epoch)),

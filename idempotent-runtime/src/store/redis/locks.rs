@@ -9,7 +9,7 @@ use super::names::{Kind, key};
 use super::scripts::{FREE, LOCK, RENEW};
 use super::server::{Server, Undo};
 use super::trouble::Trouble;
-use super::value::token;
+use super::value::{call_token, token};
 use crate::store::Claim;
 use crate::sync::after;
 
@@ -44,7 +44,7 @@ impl Server {
             }
         }
         let mut listener = self.wake.listen(&name);
-        listener.ready(self.deadline().min(wait)).await;
+        listener.ready(self.deadline(), end).await;
         loop {
             // From here on nothing is missed, so the look comes after it.
             let left = match self.take(&name, lock).await? {
@@ -63,29 +63,25 @@ impl Server {
 
     /// Takes the lock, if nobody else has it.
     async fn take(&self, name: &str, lock: &Claim) -> Result<Taken, Trouble> {
-        loop {
-            let sent = Instant::now();
-            let left = self.ask(|link| async move {
-                let mut take = LOCK.key(name);
-                take.arg(&token(lock.execution)).arg(millis(lock.lease));
-                let undo = Undo::new(&link, name, token(lock.execution));
-                let left = take.invoke_async::<i64>(&mut link.connection()).await;
-                undo.disarm();
-                left
-            });
-            let left = left.await?;
-            if left >= 0 {
-                return Ok(Taken::Busy(duration(left) + Duration::from_millis(1)));
-            }
-            // The lease began when the server gave it, and the caller counts from when it hears of it: an answer that
-            // was long under way is asked for again.
-            if sent.elapsed() < lock.lease / 4 {
-                return Ok(Taken::Held);
-            }
-            if self.renew(Kind::Lock, lock).await? {
-                return Ok(Taken::Held);
-            }
+        let (sent, call) = (Instant::now(), call_token(lock.execution));
+        let left = self.ask(|link| async move {
+            let mut take = LOCK.key(name);
+            take.arg(&call).arg(millis(lock.lease));
+            let undo = Undo::new(&link, name, call);
+            let left = take.invoke_async::<i64>(&mut link.connection()).await;
+            undo.disarm();
+            left
+        });
+        let left = left.await?;
+        if left >= 0 {
+            return Ok(Taken::Busy(duration(left) + Duration::from_millis(1)));
         }
+        // The lease began when the server gave it, and the caller counts from when it hears of it: after an answer
+        // that was long under way it begins anew.
+        if sent.elapsed() < lock.lease / 4 || self.renew(Kind::Lock, lock).await? {
+            return Ok(Taken::Held);
+        }
+        Ok(Taken::Busy(Duration::ZERO))
     }
 
     pub(super) async fn renew(&self, kind: Kind, claim: &Claim) -> Result<bool, Trouble> {

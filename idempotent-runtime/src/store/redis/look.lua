@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  the record
 -- KEYS[2]  the claim
--- ARGV[1]  the execution that asks, 16 bytes
+-- ARGV[1]  the execution that asks, 16 bytes, and the number of this call, 8 bytes
 -- ARGV[2]  the fingerprint of its payload, 32 bytes or none
 -- ARGV[3]  the claim's lease in ms
 -- ARGV[4]  the server's epoch, 8 bytes
@@ -13,7 +13,7 @@
 -- Replies one of
 --   {'hit', record, ms that it has left}
 --   {'changed', record, key of the tag that ended it}
---   {'busy', execution and fingerprint of the claim}
+--   {'busy', what the claim holds: execution, number of its call, fingerprint}
 --   {'claimed', 'absent'}, {'claimed', 'epoch'}, {'claimed', 'changed', key of the tag}
 --
 -- A record is what `value.rs` says. Whatever else is under a key counts as nothing and is removed.
@@ -65,11 +65,15 @@ local function judge(record)
 end
 
 local record = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[6])
+local is_text = type(record) == 'string'
+if not is_text and not string.find(record.err, '^WRONGTYPE') then
+  return record
+end
 local reason, tag = 'absent', nil
 if record ~= '' then
   local left = redis.call('PTTL', KEYS[1])
-  -- What is no text, or has no end, is none of ours.
-  if type(record) == 'string' and left >= 0 then
+  -- What is of another type, or has no end, is none of ours.
+  if is_text and left >= 0 then
     reason, tag = judge(record)
   end
   if reason == 'valid' then
@@ -81,10 +85,17 @@ if record ~= '' then
   redis.call('DEL', KEYS[1])
 end
 
-local claim = redis.pcall('GET', KEYS[2])
-if type(claim) == 'string' and (#claim == 16 or #claim == 48) and string.sub(claim, 1, 16) ~= ARGV[1]
+local holder = redis.pcall('GET', KEYS[2])
+if type(holder) == 'table' then
+  if not string.find(holder.err, '^WRONGTYPE') then
+    return holder
+  end
+  holder = false
+end
+if holder and (#holder == 24 or #holder == 56)
+  and string.sub(holder, 1, 16) ~= string.sub(ARGV[1], 1, 16)
   and redis.call('PTTL', KEYS[2]) >= 0 then
-  return {'busy', claim}
+  return {'busy', holder}
 end
 redis.call('SET', KEYS[2], ARGV[1] .. ARGV[2], 'PX', ARGV[3])
 return {'claimed', reason, tag}

@@ -11,7 +11,7 @@ use super::names::{Kind, key};
 use super::scripts::{KEEP, LOOK};
 use super::server::{Server, Undo};
 use super::trouble::Trouble;
-use super::value::{self, Head, MAX_VALUE, execution_of, tag_of, token};
+use super::value::{self, CALL, Head, MAX_VALUE, call_token, execution_of, tag_of, token};
 use crate::key::{Fingerprint, RequestId};
 use crate::spec::Changed;
 use crate::store::{Claim, EnvelopeError, ExecutionId, Looked, Miss, Record};
@@ -78,19 +78,19 @@ impl Server {
     }
 
     async fn ask_script(&self, asked: &Asked<'_>) -> Result<Outcome, Trouble> {
-        let execution = token(asked.claim.execution);
+        let call = call_token(asked.claim.execution);
         let fingerprint = asked.claim.fingerprint.as_ref();
         let reply = self.ask(|link| async move {
             let mut look = LOOK.key(asked.record);
             look.key(asked.claim_key)
-                .arg(&execution)
+                .arg(&call)
                 .arg(fingerprint.map_or(&[][..], |bytes| bytes.as_bytes()))
                 .arg(millis(asked.claim.lease))
                 .arg(&link.epoch.to_be_bytes())
                 .arg(u8::from(asked.stays))
                 .arg(MAX_VALUE)
                 .arg(asked.unreadable);
-            let undo = Undo::new(&link, asked.claim_key, execution);
+            let undo = Undo::new(&link, asked.claim_key, call);
             let reply = look
                 .invoke_async::<Vec<Value>>(&mut link.connection())
                 .await;
@@ -169,12 +169,13 @@ impl Server {
     ) -> Result<bool, Trouble> {
         let end = after(Instant::now(), wait);
         let claim = key(Kind::Claim, id.as_str());
-        let mut listener = self.wake.listen(&claim);
-        if !wait.is_zero() {
-            // From here on nothing is missed, so the look comes after it.
-            listener.ready(self.deadline().min(wait)).await;
+        if wait.is_zero() {
+            return Ok(self.claim_left(&claim, execution).await?.is_none());
         }
+        let mut listener = self.wake.listen(&claim);
+        listener.ready(self.deadline(), end).await;
         loop {
+            // From here on nothing is missed, so the look comes after it.
             let Some(left) = self.claim_left(&claim, execution).await? else {
                 return Ok(true);
             };
@@ -257,10 +258,11 @@ fn unreadable(value: &Value, error: EnvelopeError) -> Outcome {
 }
 
 fn busy(claim: &[u8]) -> Result<Looked, Trouble> {
-    let (execution, fingerprint) = claim.split_first_chunk().ok_or(Trouble::Senseless)?;
+    let (execution, rest) = claim.split_first_chunk().ok_or(Trouble::Senseless)?;
+    let fingerprint = rest.get(CALL - 16..).and_then(|rest| rest.try_into().ok());
     Ok(Looked::Busy {
         execution: ExecutionId(u128::from_be_bytes(*execution)),
-        fingerprint: fingerprint.try_into().ok().map(Fingerprint::from_bytes),
+        fingerprint: fingerprint.map(Fingerprint::from_bytes),
     })
 }
 

@@ -7,7 +7,14 @@
 -- Replies 1, or 0 if it is not this execution's.
 
 local holder = redis.pcall('GET', KEYS[1])
-if type(holder) ~= 'string' or string.sub(holder, 1, 16) ~= ARGV[1] then
+-- What is of another type is none of ours.
+if type(holder) == 'table' then
+  if not string.find(holder.err, '^WRONGTYPE') then
+    return holder
+  end
+  holder = false
+end
+if not holder or string.sub(holder, 1, 16) ~= ARGV[1] then
   return 0
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

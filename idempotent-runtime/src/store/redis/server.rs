@@ -17,6 +17,7 @@ use super::queue::Queues;
 use super::scripts::FREE;
 use super::seen::Seen;
 use super::trouble::Trouble;
+use super::value::CALL;
 use super::wake::Wake;
 use super::within::within;
 
@@ -153,16 +154,16 @@ impl Drop for HangUp {
 pub(super) struct Undo<'a> {
     link: &'a Link,
     key: &'a str,
-    token: [u8; 16],
+    call: [u8; CALL],
     armed: bool,
 }
 
 impl<'a> Undo<'a> {
-    pub(super) fn new(link: &'a Link, key: &'a str, token: [u8; 16]) -> Self {
+    pub(super) fn new(link: &'a Link, key: &'a str, call: [u8; CALL]) -> Self {
         Self {
             link,
             key,
-            token,
+            call,
             armed: true,
         }
     }
@@ -178,11 +179,10 @@ impl Drop for Undo<'_> {
         if !self.armed {
             return;
         }
-        let (mut connection, key, token) =
-            (self.link.connection(), self.key.to_owned(), self.token);
+        let (mut connection, key, call) = (self.link.connection(), self.key.to_owned(), self.call);
         let mut undoing: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
             let mut free = FREE.key(key);
-            let free = free.arg(&token).invoke_async::<Value>(&mut connection);
+            let free = free.arg(&call).invoke_async::<Value>(&mut connection);
             let _ = within(PATIENCE, free).await;
         });
         let _inside = self.link.runtime.enter();

@@ -9,9 +9,13 @@
 --
 -- Replies {the new version, then of each tag the version before or nil}. A version is 16 bytes: counter and nonce.
 
--- A counter that is none begins anew: the nonce alone tells versions apart then.
 local count = redis.pcall('INCR', KEYS[1])
-if type(count) ~= 'number' then
+if type(count) == 'table' then
+  if not string.find(count.err, '^WRONGTYPE') and not string.find(count.err, 'integer')
+    and not string.find(count.err, 'overflow') then
+    return count
+  end
+  -- What is no counter begins anew: the nonce alone tells versions apart then.
   redis.call('DEL', KEYS[1])
   count = redis.call('INCR', KEYS[1])
 end
@@ -21,8 +25,9 @@ local reply = {version}
 
 for n = 2, #KEYS do
   local key = KEYS[n]
-  local before = redis.pcall('GET', key)
-  if type(before) == 'string' and #before == 16 then
+  -- Where something of another type is, there is nothing.
+  local before = redis.call('MGET', key)[1]
+  if before and #before == 16 then
     reply[n] = before
     if string.byte(ARGV[4], n - 1) == 49 then
       redis.call('SET', key, version, 'KEEPTTL')

@@ -16,6 +16,8 @@ pub(super) enum Trouble {
     Resting,
     #[error("no connection to Redis: {0}")]
     Away(Arc<str>),
+    #[error("more Tokio runtimes use the Redis store than its pool has connections ({0})")]
+    Full(usize),
     #[error("Redis: {0}")]
     Failed(Arc<RedisError>),
     #[error("Redis gave an answer that makes no sense to a script's caller")]
@@ -30,7 +32,7 @@ impl Trouble {
         match self {
             Self::Late(_) | Self::Away(_) => true,
             Self::Failed(error) => error.is_unrecoverable_error() || error.is_io_error(),
-            Self::Resting | Self::Senseless | Self::NoRuntime => false,
+            Self::Resting | Self::Full(_) | Self::Senseless | Self::NoRuntime => false,
         }
     }
 

@@ -18,12 +18,16 @@ use std::sync::Arc;
 
 use super::names;
 use crate::store::{EnvelopeError, ExecutionId, MAX_ENVELOPE, Record, Tag, Version};
+use crate::sync::random;
 
 /// Any change of the layout must change it, here and in `look.lua`.
 const MARK: [u8; 4] = *b"\xc1id\x01";
 
 /// The largest value that is written or read.
 pub(super) const MAX_VALUE: usize = MAX_ENVELOPE;
+
+/// What [`call_token`] gives.
+pub(super) const CALL: usize = 24;
 
 /// A version is as long as this.
 pub(super) const VERSION: usize = 16;
@@ -136,6 +140,14 @@ pub(super) fn tag_of(key: &str) -> Option<Tag> {
 /// An execution as bytes.
 pub(super) fn token(execution: ExecutionId) -> [u8; 16] {
     execution.0.to_be_bytes()
+}
+
+/// An execution and one call of it, as bytes: so a call can be undone, and not a later one.
+pub(super) fn call_token(execution: ExecutionId) -> [u8; CALL] {
+    let mut bytes = [0; CALL];
+    bytes[..16].copy_from_slice(&token(execution));
+    bytes[16..].copy_from_slice(&random().to_be_bytes());
+    bytes
 }
 
 fn version_bytes(version: Version) -> [u8; VERSION] {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout
 
 use super::line::jittered;
 use super::within::within;
-use crate::sync::lock;
+use crate::sync::{after, lock};
 
 /// How often the subscriber looks whether its connection lives and which topics nobody listens to.
 const CHECK: Duration = Duration::from_secs(1);
@@ -197,9 +197,10 @@ fn done(outcome: Result<RedisResult<()>, tokio::time::error::Elapsed>) -> bool {
 }
 
 impl Listener {
-    /// Returns when what happens from now on will be heard, or after `most`.
-    pub(super) async fn ready(&mut self, most: Duration) {
-        let _ = timeout(most, self.0.wait_for(|ring| ring.subscribed)).await;
+    /// Returns when what happens from now on will be heard; or after `most`, or at `end`.
+    pub(super) async fn ready(&mut self, most: Duration, end: Instant) {
+        let until = after(Instant::now(), most).min(end);
+        let _ = timeout_at(until, self.0.wait_for(|ring| ring.subscribed)).await;
     }
 
     /// Returns when it rang since it was asked last, or at this moment.

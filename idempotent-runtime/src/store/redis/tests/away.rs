@@ -11,6 +11,7 @@ on_both![
     an_emptied_server_has_no_records_and_no_stale_ones,
     a_server_that_lost_its_scripts_gets_them_anew,
     connections_that_are_cut_are_made_anew,
+    a_full_server_refuses_and_loses_nothing,
     while_the_server_is_away_nothing_can_be_built_on_it,
 ];
 
@@ -179,4 +180,33 @@ async fn while_the_server_is_away_nothing_can_be_built_on_it(flavor: Flavor) {
     let _redis = flavor.start_on(port, &[]);
     comes_back(&store).await;
     run(&store, "a", &["t"]).await;
+}
+
+async fn a_full_server_refuses_and_loses_nothing(flavor: Flavor) {
+    let redis = flavor.start();
+    let (warm, cold) = (connect(&redis).await, connect(&redis).await);
+    run(&warm, "a", &["t"]).await;
+    let count: u64 = send(&redis, "GET idempotent:version");
+    let _: () = send(&redis, "CONFIG SET maxmemory 1");
+    for store in [&warm, &cold] {
+        let looked = store.look(&claim("a"), Changed::Run).await.unwrap();
+        assert!(matches!(looked, Looked::Hit(..)));
+        assert!(store.look(&claim("b"), Changed::Run).await.is_err());
+        assert!(store.lock(&claim("b"), LONG).await.is_err());
+        let tags = [TagStamp {
+            tag: "t".into(),
+            renew: true,
+        }];
+        let stamp = Stamp {
+            tags: &tags,
+            create: true,
+            life: LONG,
+            nonce: 1,
+        };
+        assert!(store.stamp(&stamp).is_err());
+    }
+    assert_eq!(send::<u64>(&redis, "GET idempotent:version"), count);
+    let _: () = send(&redis, "CONFIG SET maxmemory 0");
+    assert!(is_hit(&warm, "a").await);
+    run(&cold, "b", &["t"]).await;
 }

@@ -66,18 +66,19 @@ async fn more_runtimes_than_connections_are_an_error_and_no_hang(flavor: Flavor)
         .connect()
         .await
         .unwrap();
+    let stamp = Stamp {
+        tags: &[],
+        create: false,
+        life: LONG,
+        nonce: 1,
+    };
     let since = Instant::now();
-    assert!(
-        store
-            .stamp(&Stamp {
-                tags: &[],
-                create: false,
-                life: LONG,
-                nonce: 1
-            })
-            .is_err()
-    );
-    assert!(since.elapsed() < Duration::from_secs(1));
+    for _ in 0..5 {
+        let error = store.stamp(&stamp).unwrap_err();
+        assert!(error.to_string().contains("more Tokio runtimes"), "{error}");
+    }
+    assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
+    // Which is no reason to think that the server is away.
     assert!(!store.renew(&claim("a")).await.unwrap());
 }
 

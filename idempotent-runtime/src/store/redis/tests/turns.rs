@@ -18,6 +18,7 @@ on_both![
     h30_a_holder_that_is_gone_is_succeeded_when_its_lease_ends,
     h35_a_dropped_look_leaves_no_claim,
     h35_a_dropped_lock_leaves_no_lock,
+    h29_the_end_of_a_lost_call_does_not_end_its_repetition,
     a_thousand_waiters_ask_little_and_leave_nothing,
     a_wait_ends_in_time_though_nothing_answers,
 ];
@@ -293,4 +294,28 @@ async fn a_wait_ends_in_time_though_nothing_answers(flavor: Flavor) {
         since.elapsed()
     );
     redis.server().resume();
+}
+
+async fn h29_the_end_of_a_lost_call_does_not_end_its_repetition(flavor: Flavor) {
+    let redis = flavor.start();
+    let store = connect(&redis).await;
+    let holder = claim("a");
+    store.look(&holder, Changed::Run).await.unwrap();
+    assert!(store.lock(&holder, LONG).await.unwrap());
+    let mut raw = raw(&redis);
+    for key in ["idempotent:{a}:claim", "idempotent:{a}:lock"] {
+        let lost: Vec<u8> = raw.get(key).unwrap();
+        store.look(&holder, Changed::Run).await.unwrap();
+        assert!(store.lock(&holder, LONG).await.unwrap());
+        // The first call was given up, and its end arrives only now.
+        let undo = |call: &[u8]| {
+            super::super::scripts::FREE
+                .key(key)
+                .arg(call)
+                .invoke::<i64>(&mut self::raw(&redis))
+        };
+        assert_eq!(undo(&lost).unwrap(), 0);
+        let present: Vec<u8> = raw.get(key).unwrap();
+        assert_eq!(undo(&present).unwrap(), 1);
+    }
 }

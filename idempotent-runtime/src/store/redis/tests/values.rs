@@ -104,7 +104,7 @@ async fn h45_what_is_no_claim_no_lock_no_tag_and_no_counter_is_as_none(flavor: F
         |raw, key| raw.rpush(key, "x").unwrap(),
         |raw, key| raw.set(key, "x").unwrap(),
         // As long as one of ours, but without an end.
-        |raw, key| raw.set(key, "0123456789abcdef").unwrap(),
+        |raw, key| raw.set(key, "0123456789abcdef01234567").unwrap(),
     ];
     for put in puts {
         for key in keys {
