@@ -86,31 +86,24 @@ async fn a_blocked_thread_is_no_failure(flavor: Flavor) {
     let redis = flavor.start();
     let store = connect(&redis).await;
     let asking = claim("a");
-    let block = async {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        // As a synchronous query in an async handler does.
-        std::thread::sleep(Duration::from_secs(2));
-    };
-    for _ in 0..2 {
-        let (renewed, ()) = futures_util::future::join(store.renew(&asking), async {
-            tokio::task::yield_now().await;
-            block_after(Duration::from_millis(1)).await;
-        })
-        .await;
+    // As by a synchronous query in an async handler: before what is asked is sent, and before the answer is read.
+    for is_sent in [false, true] {
+        let block = async {
+            if is_sent {
+                tokio::task::yield_now().await;
+            }
+            std::thread::sleep(Duration::from_millis(700));
+        };
+        let (renewed, ()) = futures_util::future::join(store.renew(&asking), block).await;
         assert!(!renewed.unwrap());
     }
-    block.await;
-    // The connection has not been given up, either.
+    std::thread::sleep(Duration::from_secs(2));
     assert!(!store.renew(&asking).await.unwrap());
+    // The connection has not been given up, either.
     let made: String = send(&redis, "INFO stats");
     let made = made
         .lines()
         .find_map(|line| line.strip_prefix("total_connections_received:"));
     // This store's two (it has not stamped), and those of this test.
     assert_eq!(made.unwrap().trim(), "3");
-}
-
-async fn block_after(pause: Duration) {
-    tokio::time::sleep(pause).await;
-    std::thread::sleep(Duration::from_millis(700));
 }
