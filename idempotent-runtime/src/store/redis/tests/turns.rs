@@ -6,6 +6,8 @@ use futures_util::future::{join, join_all};
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::store::redis::server::Undo;
+use crate::store::redis::value::call_token;
 
 on_both![
     two_stores_exclude_and_wake_each_other,
@@ -302,20 +304,13 @@ async fn h29_the_end_of_a_lost_call_does_not_end_its_repetition(flavor: Flavor) 
     let holder = claim("a");
     store.look(&holder, Changed::Run).await.unwrap();
     assert!(store.lock(&holder, LONG).await.unwrap());
-    let mut raw = raw(&redis);
     for key in ["idempotent:{a}:claim", "idempotent:{a}:lock"] {
-        let lost: Vec<u8> = raw.get(key).unwrap();
-        store.look(&holder, Changed::Run).await.unwrap();
-        assert!(store.lock(&holder, LONG).await.unwrap());
-        // The first call was given up, and its end arrives only now.
-        let undo = |call: &[u8]| {
-            super::super::scripts::FREE
-                .key(key)
-                .arg(call)
-                .invoke::<i64>(&mut self::raw(&redis))
-        };
-        assert_eq!(undo(&lost).unwrap(), 0);
-        let present: Vec<u8> = raw.get(key).unwrap();
-        assert_eq!(undo(&present).unwrap(), 1);
+        // A call of the same execution, which was given up before those that have set them.
+        let lost = store.server.ask(|link| async move {
+            drop(Undo::new(&link, key, call_token(holder.execution)));
+            Ok(())
+        });
+        lost.await.unwrap();
     }
+    assert!(store.renew(&holder).await.unwrap() && store.renew_lock(&holder).await.unwrap());
 }
