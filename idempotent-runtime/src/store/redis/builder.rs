@@ -31,6 +31,9 @@ pub enum RedisProtocol {
 
 /// Builds a [`RedisStore`]; each setting has a default.
 ///
+/// `rediss://` is TLS by rustls, which asks the process for its cryptography: if the application has installed none, this
+/// installs ring's.
+///
 /// ```no_run
 /// use std::time::Duration;
 ///

@@ -117,6 +117,8 @@ impl Line {
 /// Keeps a connection until nobody wants it any more.
 async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
     let mut pause = SOONEST;
+    // An outage is told once, and not by each try.
+    let mut told = false;
     loop {
         let dialled = tokio::select! {
             () = state.closed() => return,
@@ -126,6 +128,7 @@ async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
         match dialled {
             Ok((pooled, link)) => {
                 state.send_replace(State::Ready(Arc::clone(&link)));
+                told = false;
                 let trouble = tokio::select! {
                     () = state.closed() => return drop(Connection::take(pooled)),
                     trouble = dial.watch(&link) => trouble,
@@ -136,7 +139,10 @@ async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
                 drop(Connection::take(pooled));
             }
             Err(trouble) => {
-                tracing::warn!(%trouble, "could not connect to Redis; trying again");
+                if !told {
+                    tracing::warn!(%trouble, "could not connect to Redis; trying until it can be done");
+                    told = true;
+                }
                 state.send_replace(State::Failed(trouble));
             }
         }
@@ -228,9 +234,28 @@ async fn ask_epoch(connection: &mut MultiplexedConnection) -> Result<u64, Troubl
     if field(&replication, "role:") != Some("master") {
         return Err(Trouble::Away("the server is no primary".into()));
     }
+    // Redis' word for it, and Valkey's.
+    if ["redis_mode:", "server_mode:"]
+        .map(|mode| field(&server, mode))
+        .contains(&Some("cluster"))
+    {
+        return Err(Trouble::Away("clusters are not supported yet".into()));
+    }
+    if field(&server, "redis_version:").is_some_and(is_too_old) {
+        return Err(Trouble::Away("it must be Redis 7.0 or later".into()));
+    }
     field(&server, "run_id:")
         .and_then(|id| u64::from_str_radix(id.get(..16)?, 16).ok())
         .ok_or_else(|| Trouble::Away("the server does not tell its run_id".into()))
+}
+
+/// Valkey also tells which Redis it is compatible with.
+fn is_too_old(version: &str) -> bool {
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
+    major.is_some_and(|major: u32| major < 7)
 }
 
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
@@ -243,4 +268,15 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 pub(super) fn jittered(length: Duration) -> Duration {
     let half = length / 2;
     half + half.mul_f64((random() % 1024) as f64 / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert!(is_too_old("6.2.14") && is_too_old("5"));
+        assert!(!is_too_old("7.0.15") && !is_too_old("10.1") && !is_too_old("unstable"));
+    }
 }

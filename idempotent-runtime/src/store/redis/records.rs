@@ -14,7 +14,7 @@ use super::trouble::Trouble;
 use super::value::{self, CALL, Head, MAX_VALUE, call_token, execution_of, tag_of, token};
 use crate::key::{Fingerprint, RequestId};
 use crate::spec::Changed;
-use crate::store::{Claim, EnvelopeError, ExecutionId, Looked, Miss, Record};
+use crate::store::{Claim, EnvelopeError, ExecutionId, Looked, Miss, Record, Tag};
 use crate::sync::after;
 
 /// What a look came to.
@@ -110,12 +110,15 @@ impl Server {
                 Err(error) => return Ok(unreadable(value, error)),
             },
             [word, value, tag] if is(word, b"changed") => match read(value) {
-                Ok((kept, _)) => Looked::Changed(named(tag)?, kept.fingerprint),
+                Ok((kept, _)) => {
+                    Looked::Changed(named(tag).ok_or(Trouble::Senseless)?, kept.fingerprint)
+                }
                 Err(error) => return Ok(unreadable(value, error)),
             },
             [word, claim] if is(word, b"busy") => busy(as_bytes(claim))?,
             [word, why, rest @ ..] if is(word, b"claimed") => Looked::Claimed(match rest {
-                [tag] if is(why, b"changed") => Miss::Changed(named(tag)?),
+                // A tag that cannot be one was in no record of ours.
+                [tag] if is(why, b"changed") => named(tag).map_or(Miss::Absent, Miss::Changed),
                 _ if is(why, b"epoch") => Miss::Epoch,
                 _ => Miss::Absent,
             }),
@@ -266,8 +269,8 @@ fn busy(claim: &[u8]) -> Result<Looked, Trouble> {
     })
 }
 
-fn named(tag: &Value) -> Result<crate::store::Tag, Trouble> {
-    as_text(tag).and_then(tag_of).ok_or(Trouble::Senseless)
+fn named(tag: &Value) -> Option<Tag> {
+    as_text(tag).and_then(tag_of)
 }
 
 fn is(value: &Value, word: &[u8]) -> bool {

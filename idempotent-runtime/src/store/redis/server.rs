@@ -182,8 +182,7 @@ impl Drop for Undo<'_> {
         let (mut connection, key, call) = (self.link.connection(), self.key.to_owned(), self.call);
         let mut undoing: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
             let mut free = FREE.key(key);
-            let free = free.arg(&call).invoke_async::<Value>(&mut connection);
-            let _ = within(PATIENCE, free).await;
+            let _ = free.arg(&call).invoke_async::<Value>(&mut connection).await;
         });
         let _inside = self.link.runtime.enter();
         // Its place on the connection is behind the call that it undoes, and before whatever comes next.
@@ -191,7 +190,9 @@ impl Drop for Undo<'_> {
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
         if begun.is_pending() {
-            self.link.runtime.spawn(undoing);
+            self.link
+                .runtime
+                .spawn(async move { within(PATIENCE, undoing).await });
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use deadpool_redis::redis::{Client, Commands, Connection, FromRedisValue};
 use support::{Flavor, Redis, eventually_async};
+use tokio::time::timeout;
 
 use super::*;
 use crate::reply::Reply;
@@ -24,6 +25,7 @@ macro_rules! on_both {
 
 mod away;
 mod lines;
+mod lost;
 mod turns;
 mod values;
 mod ways;
@@ -135,4 +137,9 @@ async fn comes_back(store: &RedisStore) {
         store.renew(&claim("nothing")).await.is_ok()
     })
     .await;
+}
+
+/// Polls once what is not ready, so that its request is on its way.
+async fn begin<T>(future: &mut (impl Future<Output = T> + Unpin)) {
+    assert!(timeout(Duration::from_millis(30), future).await.is_err());
 }

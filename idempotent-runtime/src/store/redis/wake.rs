@@ -35,9 +35,16 @@ struct Ring {
 /// The topics that anyone listens to.
 #[derive(Debug, Default)]
 pub(super) struct Wake {
-    topics: Mutex<HashMap<Arc<str>, watch::Sender<Ring>>>,
+    topics: Mutex<Topics>,
     /// A topic is new.
     wanted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Topics {
+    all: HashMap<Arc<str>, watch::Sender<Ring>>,
+    /// Those that are to be subscribed to.
+    wanted: Vec<Arc<str>>,
 }
 
 /// Hears when a topic rings, from when it was [`ready`](Self::ready) on.
@@ -48,45 +55,46 @@ impl Wake {
     /// Begins to listen.
     pub(super) fn listen(&self, key: &str) -> Listener {
         let mut topics = lock(&self.topics);
-        if let Some(topic) = topics.get(key) {
+        if let Some(topic) = topics.all.get(key) {
             return Listener(topic.subscribe());
         }
         let (sender, receiver) = watch::channel(Ring::default());
-        topics.insert(key.into(), sender);
+        let key = Arc::<str>::from(key);
+        topics.all.insert(Arc::clone(&key), sender);
+        topics.wanted.push(key);
         drop(topics);
         self.wanted.notify_one();
         Listener(receiver)
     }
 
     fn ring(&self, key: &str) {
-        if let Some(topic) = lock(&self.topics).get(key) {
+        if let Some(topic) = lock(&self.topics).all.get(key) {
             topic.send_modify(|ring| ring.count += 1);
         }
     }
 
     /// All topics: whatever happened, it was not heard.
     fn lose(&self) {
-        for topic in lock(&self.topics).values() {
+        let mut topics = lock(&self.topics);
+        for topic in topics.all.values() {
             topic.send_modify(|ring| {
                 ring.subscribed = false;
                 ring.count += 1;
             });
         }
+        topics.wanted = topics.all.keys().map(Arc::clone).collect();
     }
 
     /// Some topics that are not subscribed to yet.
-    fn unsubscribed(&self) -> Vec<Arc<str>> {
-        lock(&self.topics)
-            .iter()
-            .filter(|(_, topic)| !topic.borrow().subscribed)
-            .map(|(key, _)| Arc::clone(key))
-            .take(BATCH)
-            .collect()
+    fn take_wanted(&self) -> Vec<Arc<str>> {
+        let mut topics = lock(&self.topics);
+        let rest = topics.wanted.len().saturating_sub(BATCH);
+        topics.wanted.split_off(rest)
     }
 
     fn subscribed(&self, keys: &[Arc<str>]) {
         let topics = lock(&self.topics);
-        for topic in keys.iter().filter_map(|key| topics.get(key)) {
+        for topic in keys.iter().filter_map(|key| topics.all.get(key)) {
             topic.send_modify(|ring| ring.subscribed = true);
         }
     }
@@ -94,10 +102,16 @@ impl Wake {
     /// Removes the topics that nobody listens to.
     fn take_idle(&self) -> Vec<Arc<str>> {
         let mut topics = lock(&self.topics);
-        topics
+        let idle: Vec<_> = topics
+            .all
             .extract_if(|_, topic| topic.receiver_count() == 0)
             .map(|(key, _)| key)
-            .collect()
+            .collect();
+        if !idle.is_empty() {
+            let Topics { all, wanted } = &mut *topics;
+            wanted.retain(|key| all.contains_key(key));
+        }
+        idle
     }
 
     /// Keeps the subscriptions, for ever.
@@ -119,13 +133,14 @@ impl Wake {
                 Some(Err(error)) => tracing::debug!(%error, "could not subscribe"),
                 None => tracing::debug!("could not subscribe in time"),
             }
+            self.take_idle();
             sleep(jittered(CHECK)).await;
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        lock(&self.topics).len()
+        lock(&self.topics).all.len()
     }
 }
 
@@ -162,7 +177,7 @@ impl Subscriber<'_> {
 
     async fn subscribe(&mut self) -> bool {
         loop {
-            let keys = self.wake.unsubscribed();
+            let keys = self.wake.take_wanted();
             if keys.is_empty() {
                 return true;
             }

@@ -40,8 +40,15 @@ type Spoil = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
 fn spoils() -> Vec<Spoil> {
     let fixed = [b"?".to_vec(), vec![0; 40], vec![b'x'; MAX_VALUE + 1]];
-    // Another layout; more tags than there are; another execution; damage behind what the script reads.
-    let damages: [(usize, u8); 4] = [(3, 2), (29, 255), (32, 200), (19, 99)];
+    // Another layout; more tags than there are; another execution; a key that is no tag's, one that is no text.
+    let damages: [(usize, u8); 6] = [
+        (3, 2),
+        (29, 255),
+        (32, 200),
+        (19, 99),
+        (37, b'x'),
+        (40, 255),
+    ];
     let mut spoils: Vec<Spoil> = Vec::new();
     for value in fixed {
         spoils.push(Box::new(move |_| value.clone()));

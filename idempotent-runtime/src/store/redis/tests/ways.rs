@@ -9,6 +9,7 @@ on_both![
     a_user_without_rights_or_with_another_password_is_told_so,
     both_protocols_keep_the_contract,
     passwords_are_in_no_message,
+    a_cluster_is_refused_until_it_is_supported,
 ];
 
 const RIGHTS: &str = "on >s3cr:t ~idempotent:* &idempotent:* -@all +del +evalsha +get +getrange +incr +info +mget \
@@ -83,6 +84,12 @@ async fn passwords_are_in_no_message(flavor: Flavor) {
         .unwrap_err();
     messages += &format!("{error} {error:?}");
     assert!(!messages.contains("s3cret"), "{messages}");
+}
+
+async fn a_cluster_is_refused_until_it_is_supported(flavor: Flavor) {
+    let redis = flavor.start_with(&["--cluster-enabled", "yes"]);
+    let error = RedisStore::connect(redis.url()).await.unwrap_err();
+    assert!(error.to_string().contains("clusters"), "{error}");
 }
 
 /// An authority, and a certificate and key of 127.0.0.1 that it has signed, as PEM.
