@@ -3,6 +3,10 @@
 use futures_util::future::join;
 use tokio::time::{sleep, timeout};
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use super::*;
 use crate::store::redis::server::Undo;
 use crate::store::redis::value::call_token;
@@ -13,6 +17,8 @@ on_both![
     h35_a_dropped_look_leaves_no_claim,
     h35_a_dropped_lock_leaves_no_lock,
     h29_the_end_of_a_lost_call_does_not_end_its_repetition,
+    h35_a_call_dropped_at_any_await_leaves_nothing,
+    h35_a_waiter_dropped_at_any_await_leaves_nothing,
 ];
 
 async fn h29_whoever_holds_a_lock_does_not_wait_behind_others(flavor: Flavor) {
@@ -108,4 +114,80 @@ async fn h29_the_end_of_a_lost_call_does_not_end_its_repetition(flavor: Flavor) 
         lost.await.unwrap();
     }
     assert!(store.renew(&holder).await.unwrap() && store.renew_lock(&holder).await.unwrap());
+}
+
+/// Drops a future at its `polls`th wait, if it has not ended by then.
+async fn drop_at<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut polled) = (pin!(future), 0);
+    poll_fn(|context| {
+        polled += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if polled == polls => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// What is sent after this comes after all that was sent before, dropped or not.
+async fn settle(store: &RedisStore) {
+    assert!(!store.renew(&claim("nothing")).await.unwrap());
+}
+
+async fn h35_a_call_dropped_at_any_await_leaves_nothing(flavor: Flavor) {
+    let redis = flavor.start();
+    let warm = connect(&redis).await;
+    let mut dropped = 0;
+    for polls in 1..=8 {
+        // With the connection still to be made, and without.
+        let cold = RedisStore::builder(redis.url()).build().unwrap();
+        for store in [&warm, &cold] {
+            let holder = claim("a");
+            let looked = drop_at(polls, store.look(&holder, Changed::Run)).await;
+            let locked = drop_at(polls, store.lock(&holder, LONG)).await;
+            settle(store).await;
+            for (ended, kind) in [(looked.is_some(), "claim"), (locked.is_some(), "lock")] {
+                let is_left: bool = send(&redis, &format!("EXISTS idempotent:{{a}}:{kind}"));
+                assert_eq!(is_left, ended, "the {kind} after {polls} polls");
+                dropped += usize::from(!ended);
+            }
+            store.release(&holder).await.unwrap();
+            store.unlock(&holder).await.unwrap();
+        }
+        assert_eq!(cold.server.queues.len(), 0);
+    }
+    assert!(dropped > 4, "hardly anything was dropped");
+}
+
+async fn h35_a_waiter_dropped_at_any_await_leaves_nothing(flavor: Flavor) {
+    let redis = flavor.start();
+    let (one, other) = (connect(&redis).await, connect(&redis).await);
+    for polls in 1..=8 {
+        let [holder, first, second, next] = [(); 4].map(|()| claim("a"));
+        assert!(one.lock(&holder, Duration::ZERO).await.unwrap());
+        let wait = Duration::from_secs(2);
+        let waiters = join(
+            drop_at(polls, other.lock(&first, wait)),
+            drop_at(polls, other.lock(&second, wait)),
+        );
+        let free = async {
+            // While they are at it, and before.
+            sleep(Duration::from_millis(polls as u64)).await;
+            assert!(one.unlock(&holder).await.unwrap());
+        };
+        let ((a, b), ()) = join(waiters, free).await;
+        settle(&other).await;
+        for (got, waiter) in [(a, &first), (b, &second)] {
+            if let Some(got) = got {
+                assert_eq!(got.unwrap(), other.unlock(waiter).await.unwrap());
+            }
+        }
+        assert!(
+            one.lock(&next, Duration::ZERO).await.unwrap(),
+            "after {polls} polls"
+        );
+        assert!(one.unlock(&next).await.unwrap());
+        assert_eq!(other.server.queues.len(), 0);
+    }
 }
