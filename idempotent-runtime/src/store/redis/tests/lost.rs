@@ -116,10 +116,10 @@ async fn h29_the_end_of_a_lost_call_does_not_end_its_repetition(flavor: Flavor) 
     assert!(store.renew(&holder).await.unwrap() && store.renew_lock(&holder).await.unwrap());
 }
 
-/// Drops a future at its `polls`th wait, if it has not ended by then.
+/// Drops a future at its `polls`th wait, if it has not ended by then; not before what it sent is answered, unread.
 async fn drop_at<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let (mut future, mut polled) = (pin!(future), 0);
-    poll_fn(|context| {
+    let ended = poll_fn(|context| {
         polled += 1;
         match future.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -127,7 +127,11 @@ async fn drop_at<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> 
             Poll::Pending => Poll::Pending,
         }
     })
-    .await
+    .await;
+    if ended.is_none() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    ended
 }
 
 /// What is sent after this comes after all that was sent before, dropped or not.
