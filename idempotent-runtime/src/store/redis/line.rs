@@ -12,7 +12,7 @@ use deadpool_redis::redis::{self, RedisError};
 use deadpool_redis::{Connection, Pool, PoolError, Timeouts};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::scripts;
 use super::trouble::Trouble;
@@ -124,7 +124,6 @@ async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
             () = state.closed() => return,
             dialled = dial.dial(&runtime) => dialled,
         };
-        let since = Instant::now();
         match dialled {
             Ok((pooled, link)) => {
                 state.send_replace(State::Ready(Arc::clone(&link)));
@@ -137,6 +136,7 @@ async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
                 link.give_up();
                 state.send_replace(State::Dialling);
                 drop(Connection::take(pooled));
+                pause = SOONEST;
             }
             Err(trouble) => {
                 if !told {
@@ -145,9 +145,6 @@ async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
                 }
                 state.send_replace(State::Failed(trouble));
             }
-        }
-        if since.elapsed() > LATEST {
-            pause = SOONEST;
         }
         tokio::select! {
             () = state.closed() => return,
