@@ -14,6 +14,7 @@ needs=(
     mariadb_config:libmariadb-dev
     mariadbd:mariadb-server
     pg_config:libpq-dev
+    pip3:python3-pip
     redis-server:redis-server
     setpriv:util-linux
 )
@@ -26,6 +27,10 @@ missing_packages() {
 }
 
 install_missing() {
+    install_missing_packages && scripts/install-valkey
+}
+
+install_missing_packages() {
     local missing
     mapfile -t missing < <(missing_packages)
     [ ${#missing[@]} -gt 0 ] || return 0

@@ -35,7 +35,16 @@ use fields::{Digest, Fields, HANDLER, PART, Readable};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(#[serde(with = "serde_bytes")] [u8; 32]);
 
-impl Fingerprint {}
+#[cfg(feature = "redis")]
+impl Fingerprint {
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -66,12 +66,12 @@
 //!
 //! # Choosing a store
 //!
-//! [`MemoryStore`] is the default and serves one process.
+//! [`MemoryStore`] is the default and serves one process. Several share a [`RedisStore`](store) (feature `redis`).
 //!
 //! # Features
 //!
-//! `sqlite-bundled` (default), `sqlite`, `postgres`, `mysql` (MariaDB and MySQL), `session` (actix-session as a dimension
-//! of request ids) and `store-suite` (the suite that a store must pass).
+//! `sqlite-bundled` (default), `sqlite`, `postgres`, `mysql` (MariaDB and MySQL), `redis` (`RedisStore`, for several
+//! processes), `session` (actix-session as a dimension of request ids) and `store-suite` (the suite that a store must pass).
 
 mod actix;
 mod db;
@@ -118,12 +118,14 @@ pub use crate::report::Report;
 pub use crate::settings::Unattributed;
 pub use crate::spec::{Changed, Keep, Outage};
 pub use crate::store::MemoryStore;
+#[cfg(feature = "redis")]
+pub use crate::store::RedisStore;
 pub use crate::track::backend::Trackable;
 pub use crate::track::connection::TrackedConnection;
 pub use crate::track::{Tracked, TrackedTable};
 pub use idempotent_macros::{Tracked, idempotent};
 
 /// Compiles the README's code.
-#[cfg(all(doctest, feature = "sqlite"))]
+#[cfg(all(doctest, feature = "sqlite", feature = "redis"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

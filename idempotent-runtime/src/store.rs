@@ -19,11 +19,15 @@ use crate::spec::Changed;
 
 mod envelope;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(any(test, feature = "store-suite"))]
 pub mod suite;
 
 pub use envelope::{EnvelopeError, MAX_ENVELOPE};
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use redis::{RedisBuilder, RedisProtocol, RedisStore};
 
 /// What the methods of a [`Store`] return.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -23,6 +23,7 @@ mod originals;
 mod outage;
 mod postgres;
 mod quickstart;
+mod redis;
 mod replay;
 mod replies;
 mod setup;

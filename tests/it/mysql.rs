@@ -7,8 +7,6 @@ pub type C = diesel::MysqlConnection;
 /// A change of rows that nobody can tell: who asks twice may get others.
 const UNKNOWN_ROWS: &str = "UPDATE users SET name = 'x' WHERE rand() < 2";
 
-/// What is known to change when a part of the key of (1, a) does.
-
 /// What a migration is known to change that changes all of the users, and then the schema.
 const MIGRATED: [&str; 3] = ["users:1", "users:2", "users:3"];
 

@@ -10,8 +10,6 @@ const SCHEMA: &str = "public";
 /// A change of rows that nobody can tell.
 const UNKNOWN_ROWS: &str = "WITH x AS (UPDATE users SET name = 'x') SELECT 1";
 
-/// What is known to change when a part of the key of (1, a) does.
-
 /// What a migration is known to change that changes all of the users, and then the schema.
 const MIGRATED: [&str; 3] = ["users:*"; 3];
 

@@ -13,6 +13,26 @@ pub(crate) fn find(program: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("`{program}` is not installed: run `apt-get install {package}`"))
 }
 
+/// Valkey's server, from `PATH` or from where `scripts/install-valkey` puts it.
+///
+/// # Panics
+///
+/// When there is none, naming the command that installs it.
+pub(crate) fn find_valkey() -> PathBuf {
+    let program = "valkey-server";
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let targets = target
+        .into_iter()
+        .chain([Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")]);
+    look(program)
+        .or_else(|| {
+            targets
+                .map(|target| target.join("tools").join(program))
+                .find(|file| file.is_file())
+        })
+        .unwrap_or_else(|| panic!("`{program}` is not installed: run `scripts/install-valkey`"))
+}
+
 pub(crate) fn look(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)

@@ -1,14 +1,72 @@
-//! Redis.
+//! Redis and Valkey.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::programs::find;
+use crate::programs::{find, find_valkey};
 use crate::server::Stop;
 use crate::user::User;
 use crate::{Server, free_port, home};
 
-/// A Redis server of one's own, empty and without persistence.
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// Redis, Debian's.
+    Redis,
+    /// Valkey 9.
+    Valkey,
+}
+
+impl Flavor {
+    fn program(self) -> PathBuf {
+        match self {
+            Self::Redis => find("redis-server", "redis-server"),
+            Self::Valkey => find_valkey(),
+        }
+    }
+
+    /// Starts a server.
+    ///
+    /// # Panics
+    ///
+    /// When it is not installed or does not start.
+    #[must_use]
+    pub fn start(self) -> Redis {
+        self.start_with(&[])
+    }
+
+    /// Starts a server with further arguments, such as `&["--maxmemory", "1mb"]`.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start) does.
+    #[must_use]
+    pub fn start_with(self, arguments: &[&str]) -> Redis {
+        self.start_on(free_port(), arguments)
+    }
+
+    /// Starts a server on a known port: the one of a server that was killed, to play its restart.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start) does.
+    #[must_use]
+    pub fn start_on(self, port: u16, arguments: &[&str]) -> Redis {
+        let home = home::new(User::Same);
+        let mut command = Command::new(self.program());
+        command
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            .args(arguments)
+            .current_dir(home.path());
+        let server = Server::start_in(home, &command, User::Same, Stop::Term);
+        server.await_line("Ready to accept connections");
+        Redis { server, port }
+    }
+}
+
+/// A Redis or Valkey server of one's own, empty and without persistence.
 #[derive(Debug)]
 pub struct Redis {
     server: Server,
@@ -53,16 +111,7 @@ impl Redis {
     /// As [`start`](Self::start) does.
     #[must_use]
     pub fn start_on(port: u16, arguments: &[&str]) -> Self {
-        let home = home::new(User::Same);
-        let mut command = Command::new(find("redis-server", "redis-server"));
-        command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
-            .args(arguments)
-            .current_dir(home.path());
-        let server = Server::start_in(home, &command, User::Same, Stop::Term);
-        server.await_line("Ready to accept connections");
-        Self { server, port }
+        Flavor::Redis.start_on(port, arguments)
     }
 
     /// The URL of its database 0.

@@ -1,0 +1,143 @@
+//! A server that is away costs its deadline once, and not on every request.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::sync::lock;
+
+/// After how many failures in a row nothing is asked any more.
+const FAILURES: u32 = 3;
+
+/// For how long; then one call tries.
+const REST: Duration = Duration::from_secs(1);
+
+/// Shut while the server answers; open after [`FAILURES`] in a row.
+#[derive(Debug, Default)]
+pub(super) struct Breaker {
+    /// Whether `state` says anything, so that the lock is not taken on the good path.
+    troubled: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    failed: Option<Instant>,
+    /// One call is out to see whether the server is back.
+    trying: bool,
+}
+
+impl Breaker {
+    /// Lets a call through, or not.
+    pub(super) fn pass(&self) -> Option<Pass<'_>> {
+        self.pass_at(Instant::now)
+    }
+
+    fn pass_at(&self, now: impl FnOnce() -> Instant) -> Option<Pass<'_>> {
+        let mut tries = false;
+        if self.troubled.load(Ordering::Acquire) {
+            let mut state = lock(&self.state);
+            if state.failures >= FAILURES {
+                let rests = state
+                    .failed
+                    .is_some_and(|failed| now().saturating_duration_since(failed) < REST);
+                if rests || state.trying {
+                    return None;
+                }
+                state.trying = true;
+                tries = true;
+            }
+        }
+        Some(Pass {
+            breaker: self,
+            tries,
+        })
+    }
+}
+
+/// One call that was let through. Dropped without a verdict, it says nothing about the server.
+#[derive(Debug)]
+pub(super) struct Pass<'a> {
+    breaker: &'a Breaker,
+    tries: bool,
+}
+
+impl Pass<'_> {
+    /// The server has answered, whatever it said.
+    pub(super) fn answered(mut self) {
+        self.tries = false;
+        if self.breaker.troubled.load(Ordering::Acquire) {
+            let mut state = lock(&self.breaker.state);
+            *state = State::default();
+            self.breaker.troubled.store(false, Ordering::Release);
+        }
+    }
+
+    /// It has not.
+    pub(super) fn failed(self) {
+        self.failed_at(Instant::now());
+    }
+
+    fn failed_at(self, now: Instant) {
+        let mut state = lock(&self.breaker.state);
+        state.failures = state.failures.saturating_add(1);
+        state.failed = Some(now);
+        self.breaker.troubled.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if self.tries {
+            lock(&self.breaker.state).trying = false;
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn broken() -> (Breaker, Instant) {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        for _ in 0..FAILURES {
+            breaker.pass_at(|| now).unwrap().failed_at(now);
+        }
+        (breaker, now)
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        for _ in 0..FAILURES - 1 {
+            breaker.pass_at(|| now).unwrap().failed_at(now);
+        }
+        breaker.pass_at(|| now).unwrap().answered();
+        for _ in 0..FAILURES {
+            breaker.pass_at(|| now).unwrap().failed_at(now);
+        }
+        assert!(breaker.pass_at(|| now).is_none());
+    }
+
+    #[test]
+    fn after_a_rest_one_call_tries() {
+        let (breaker, now) = broken();
+        let later = now + REST;
+        let trying = breaker.pass_at(|| later).unwrap();
+        assert!(breaker.pass_at(|| later).is_none());
+        trying.failed_at(later);
+        assert!(breaker.pass_at(|| later).is_none());
+        breaker.pass_at(|| later + REST).unwrap().answered();
+        assert!(breaker.pass_at(|| later).is_some() && breaker.pass_at(|| later).is_some());
+    }
+
+    #[test]
+    fn a_cancelled_try_does_not_keep_it_open() {
+        let (breaker, now) = broken();
+        let later = now + REST;
+        drop(breaker.pass_at(|| later).unwrap());
+        assert!(breaker.pass_at(|| later).is_some());
+    }
+}

@@ -1,0 +1,193 @@
+//! What can be said about a [`RedisStore`] before it is there.
+
+use std::fmt;
+use std::time::Duration;
+
+use deadpool_redis::redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo,
+    ProtocolVersion, RedisError, TlsCertificates,
+};
+use deadpool_redis::{Manager, Pool};
+use rustls::crypto::{CryptoProvider, ring};
+
+use super::line::Dial;
+use super::server::Server;
+use super::side::Side;
+use super::{RedisStore, Trouble};
+use crate::store::StoreError;
+
+/// How many commands of one connection wait to be written before who sends one waits, too.
+const BUFFER: usize = 1_024;
+
+/// How clients and servers speak.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedisProtocol {
+    /// What every server and every proxy speaks.
+    Resp2,
+    /// What Redis 6 and Valkey brought.
+    Resp3,
+}
+
+/// Builds a [`RedisStore`]; each setting has a default.
+///
+/// `rediss://` is TLS by rustls, which asks the process for its cryptography: if the application has installed none, this
+/// installs ring's.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use idempotent_runtime::store::{RedisProtocol, RedisStore};
+///
+/// # async fn connect() -> Result<(), idempotent_runtime::store::StoreError> {
+/// let store = RedisStore::builder("rediss://shop:secret@redis.example.com/")
+///     .deadline(Duration::from_millis(200))
+///     .protocol(RedisProtocol::Resp3)
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct RedisBuilder {
+    url: String,
+    deadline: Duration,
+    pool_size: usize,
+    protocol: Option<RedisProtocol>,
+    root: Option<Vec<u8>>,
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl fmt::Debug for RedisBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the URL, which may have a password in it.
+        f.debug_struct("RedisBuilder")
+            .field("deadline", &self.deadline)
+            .field("pool_size", &self.pool_size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RedisBuilder {
+    pub(super) fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            deadline: Duration::from_millis(500),
+            pool_size: 256,
+            protocol: None,
+            root: None,
+            identity: None,
+        }
+    }
+
+    /// How long the server may take to answer, connecting included if there is no connection. Default: 500 ms; at least
+    /// one. What takes longer is an error, and so what the handler's policy says of outages.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline.max(Duration::from_millis(1));
+        self
+    }
+
+    /// The most connections for commands. Each Tokio runtime that uses the store takes one, for good: every worker of
+    /// actix, and two threads of this crate. One more, beside the pool, is for waking. Default: 256.
+    pub fn pool_size(mut self, connections: usize) -> Self {
+        self.pool_size = connections.max(1);
+        self
+    }
+
+    /// What the connections speak. Default: RESP2, or what the URL says by `?protocol=resp3`.
+    pub fn protocol(mut self, protocol: RedisProtocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// The certificates, as PEM, of which one must have signed the server's. Default: those that the system trusts. For
+    /// `rediss://` alone.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root = Some(pem.into());
+        self
+    }
+
+    /// The certificate and the private key, as PEM, by which the server knows this client. Default: none. For
+    /// `rediss://` alone.
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Done; the connections are made as they are needed, and until there is one, calls fail as in any outage.
+    ///
+    /// # Errors
+    ///
+    /// If the URL or a certificate makes no sense, or the store's own thread cannot be started.
+    pub fn build(self) -> Result<RedisStore, StoreError> {
+        let client = self.client().map_err(Trouble::from)?;
+        let config = AsyncConnectionConfig::new()
+            // Calls have a deadline as a whole.
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(BUFFER);
+        let manager = Manager::new_with_config(client.get_connection_info().clone(), config)
+            .map_err(Trouble::from)?;
+        let pool = Pool::builder(manager)
+            .max_size(self.pool_size)
+            .build()
+            .map_err(StoreError::new)?;
+        let dial = Dial {
+            pool,
+            deadline: self.deadline,
+        };
+        let server = Server::new(client, dial);
+        let side = Side::start(&server).map_err(StoreError::new)?;
+        Ok(RedisStore { server, side })
+    }
+
+    /// The same, and asks the server whether it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and if the server does not answer in time or does not let this client do what it
+    /// must.
+    pub async fn connect(self) -> Result<RedisStore, StoreError> {
+        let store = self.build()?;
+        store.server.check().await?;
+        Ok(store)
+    }
+
+    fn client(&self) -> Result<Client, RedisError> {
+        let mut info = self.url.as_str().into_connection_info()?;
+        if let Some(protocol) = self.protocol {
+            let settings = info.redis_settings().clone();
+            info = info.set_redis_settings(settings.set_protocol(match protocol {
+                RedisProtocol::Resp2 => ProtocolVersion::RESP2,
+                RedisProtocol::Resp3 => ProtocolVersion::RESP3,
+            }));
+        }
+        if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            return Client::open(info);
+        }
+        provide_cryptography();
+        let certificates = TlsCertificates {
+            root_cert: self.root.clone(),
+            client_tls: self
+                .identity
+                .clone()
+                .map(|(client_cert, client_key)| ClientTlsConfig {
+                    client_cert,
+                    client_key,
+                }),
+        };
+        Client::build_with_tls(info, certificates)
+    }
+}
+
+/// rustls has no cryptography of its own, and asks the process for one. An application's own choice stays.
+fn provide_cryptography() {
+    if CryptoProvider::get_default().is_none() {
+        // Another thread may have been faster, which is as good.
+        let _ = ring::default_provider().install_default();
+    }
+}

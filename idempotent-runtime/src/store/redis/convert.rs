@@ -1,0 +1,57 @@
+//! Between Rust's values and Redis'.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{Pipeline, RedisResult, Value};
+
+use super::line::jittered;
+
+/// The longest life that is asked for. Redis refuses what does not fit into its own clock.
+const LONGEST: u64 = 1_000 * 86_400 * 365 * 100;
+
+/// Whole milliseconds, at least one.
+pub(super) fn millis(length: Duration) -> u64 {
+    let millis = length.as_nanos().div_ceil(1_000_000);
+    u64::try_from(millis).unwrap_or(LONGEST).clamp(1, LONGEST)
+}
+
+/// What Redis says that something has left.
+pub(super) fn duration(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+}
+
+/// Who waits for a message looks by itself after so long, in case it was lost.
+pub(super) fn second_look() -> Duration {
+    jittered(Duration::from_secs(1))
+}
+
+/// The bytes of an answer; none where it has none.
+pub(super) fn as_bytes(value: &Value) -> &[u8] {
+    match value {
+        Value::BulkString(bytes) => bytes,
+        Value::SimpleString(text) => text.as_bytes(),
+        _ => &[],
+    }
+}
+
+/// The text of an answer.
+pub(super) fn as_text(value: &Value) -> Option<&str> {
+    std::str::from_utf8(as_bytes(value)).ok()
+}
+
+/// Sends commands that only read; `None` if a key holds something of a type that none of ours is.
+pub(super) async fn read_all(
+    commands: &Pipeline,
+    mut connection: MultiplexedConnection,
+) -> RedisResult<Option<Vec<Value>>> {
+    let answers: Vec<Value> = commands.query_async(&mut connection).await?;
+    for answer in &answers {
+        match answer {
+            Value::ServerError(error) if error.code() == "WRONGTYPE" => return Ok(None),
+            Value::ServerError(error) => return Err(error.clone().into()),
+            _ => {}
+        }
+    }
+    Ok(Some(answers))
+}

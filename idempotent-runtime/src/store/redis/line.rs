@@ -1,0 +1,279 @@
+//! Connections: one per runtime, kept by a task of that runtime.
+//!
+//! A connection's driver lives on the runtime that made it, and an actix worker is a runtime of its own. So each has
+//! one connection, taken from the pool once, on which all of its requests are sent one behind the other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, RedisError};
+use deadpool_redis::{Connection, Pool, PoolError, Timeouts};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+
+use super::scripts;
+use super::trouble::Trouble;
+use super::within::within;
+use crate::sync::random;
+
+/// How often a connection is asked whom it talks to.
+pub(super) const CHECK: Duration = Duration::from_secs(1);
+
+/// How soon the first and how late any further try to connect follows one that failed.
+const SOONEST: Duration = Duration::from_millis(10);
+const LATEST: Duration = Duration::from_secs(1);
+
+/// A pool that is empty stays so: connections are taken for good.
+const AT_ONCE: Timeouts = Timeouts {
+    wait: Some(Duration::ZERO),
+    create: None,
+    recycle: None,
+};
+
+/// How connections are made.
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) pool: Pool,
+    pub(super) deadline: Duration,
+}
+
+/// A connection that is ready.
+pub(super) struct Link {
+    connection: MultiplexedConnection,
+    /// Of the server at its other end, which is one and the same as long as the connection lives.
+    pub(super) epoch: u64,
+    pub(super) runtime: Handle,
+    broken: AtomicBool,
+    breaks: Arc<Notify>,
+}
+
+impl Link {
+    /// Where a command is sent.
+    pub(super) fn connection(&self) -> MultiplexedConnection {
+        self.connection.clone()
+    }
+
+    /// It is of no use any more; another takes its place.
+    pub(super) fn give_up(&self) {
+        self.broken.store(true, Ordering::Release);
+        self.breaks.notify_one();
+    }
+
+    fn is_good(&self) -> bool {
+        !self.broken.load(Ordering::Acquire)
+    }
+}
+
+/// How a line stands.
+enum State {
+    Dialling,
+    Ready(Arc<Link>),
+    Failed(Trouble),
+}
+
+/// The connection of one runtime, or the attempts to have one. Its task ends when this is dropped.
+pub(super) struct Line(watch::Receiver<State>);
+
+impl Line {
+    /// Has the current runtime keep a connection. `at_end` is dropped with the runtime's task, if not before.
+    pub(super) fn open(runtime: &Handle, dial: Arc<Dial>, at_end: impl Send + 'static) -> Self {
+        let (sender, receiver) = watch::channel(State::Dialling);
+        let task = tend(runtime.clone(), dial, sender);
+        runtime.spawn(async move {
+            let _at_end = at_end;
+            task.await;
+        });
+        Self(receiver)
+    }
+
+    /// The connection, as soon as there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the last attempt to connect failed.
+    pub(super) async fn link(&self) -> Result<Arc<Link>, Trouble> {
+        if let State::Ready(link) = &*self.0.borrow()
+            && link.is_good()
+        {
+            return Ok(Arc::clone(link));
+        }
+        let mut state = self.0.clone();
+        loop {
+            match &*state.borrow_and_update() {
+                State::Ready(link) if link.is_good() => return Ok(Arc::clone(link)),
+                State::Failed(trouble) => return Err(trouble.clone()),
+                State::Ready(_) | State::Dialling => {}
+            }
+            if state.changed().await.is_err() {
+                return Err(Trouble::NoRuntime);
+            }
+        }
+    }
+}
+
+/// Keeps a connection until nobody wants it any more.
+async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
+    let mut pause = SOONEST;
+    // An outage is told once, and not by each try.
+    let mut told = false;
+    loop {
+        let dialled = tokio::select! {
+            () = state.closed() => return,
+            dialled = dial.dial(&runtime) => dialled,
+        };
+        match dialled {
+            Ok((pooled, link)) => {
+                state.send_replace(State::Ready(Arc::clone(&link)));
+                told = false;
+                let trouble = tokio::select! {
+                    () = state.closed() => return drop(Connection::take(pooled)),
+                    trouble = dial.watch(&link) => trouble,
+                };
+                tracing::warn!(%trouble, "a connection to Redis is given up");
+                link.give_up();
+                state.send_replace(State::Dialling);
+                drop(Connection::take(pooled));
+                pause = SOONEST;
+            }
+            Err(trouble) => {
+                if !told {
+                    tracing::warn!(%trouble, "could not connect to Redis; trying until it can be done");
+                    told = true;
+                }
+                state.send_replace(State::Failed(trouble));
+            }
+        }
+        tokio::select! {
+            () = state.closed() => return,
+            () = sleep(jittered(pause)) => {}
+        }
+        pause = (pause * 2).min(LATEST);
+    }
+}
+
+impl Dial {
+    async fn dial(&self, runtime: &Handle) -> Result<(Connection, Arc<Link>), Trouble> {
+        let dialled = within(self.deadline, async {
+            let pooled = self
+                .pool
+                .timeout_get(&AT_ONCE)
+                .await
+                .map_err(|error| match error {
+                    PoolError::Timeout(_) => Trouble::Full(self.pool.status().max_size),
+                    error => Trouble::Away(error.to_string().into()),
+                })?;
+            let mut connection = MultiplexedConnection::clone(&pooled);
+            match greet(&mut connection).await {
+                Ok(epoch) => Ok((pooled, connection, epoch)),
+                Err(trouble) => {
+                    drop(Connection::take(pooled));
+                    Err(trouble)
+                }
+            }
+        });
+        let (pooled, connection, epoch) = dialled.await.ok_or(Trouble::Late(self.deadline))??;
+        let link = Link {
+            connection,
+            epoch,
+            runtime: runtime.clone(),
+            broken: AtomicBool::new(false),
+            breaks: Arc::default(),
+        };
+        Ok((pooled, Arc::new(link)))
+    }
+
+    /// Returns when a connection is of no use any more.
+    async fn watch(&self, link: &Link) -> Trouble {
+        let mut connection = link.connection();
+        loop {
+            tokio::select! {
+                () = sleep(CHECK) => {}
+                () = link.breaks.notified() => {
+                    return Trouble::Away("it was found broken".into());
+                }
+            }
+            let epoch = within(self.deadline, ask_epoch(&mut connection)).await;
+            match epoch.unwrap_or(Err(Trouble::Late(self.deadline))) {
+                Ok(epoch) if epoch == link.epoch => {}
+                Ok(_) => return Trouble::Away("another server answers".into()),
+                Err(trouble) => return trouble,
+            }
+        }
+    }
+}
+
+/// Makes the server ready; its epoch.
+async fn greet(connection: &mut MultiplexedConnection) -> Result<u64, Trouble> {
+    let mut load = redis::pipe();
+    scripts::load(&mut load);
+    let (epoch, loaded) = futures_util::future::join(
+        ask_epoch(&mut connection.clone()),
+        load.query_async::<()>(connection),
+    )
+    .await;
+    loaded?;
+    epoch
+}
+
+/// The epoch of the server that answers, which must be a primary.
+async fn ask_epoch(connection: &mut MultiplexedConnection) -> Result<u64, Trouble> {
+    let (server, replication): (String, String) = redis::pipe()
+        .cmd("INFO")
+        .arg("server")
+        .cmd("INFO")
+        .arg("replication")
+        .query_async(connection)
+        .await
+        .map_err(|error: RedisError| Trouble::from(error))?;
+    if field(&replication, "role:") != Some("master") {
+        return Err(Trouble::Away("the server is no primary".into()));
+    }
+    // Redis' word for it, and Valkey's.
+    if ["redis_mode:", "server_mode:"]
+        .map(|mode| field(&server, mode))
+        .contains(&Some("cluster"))
+    {
+        return Err(Trouble::Away("clusters are not supported yet".into()));
+    }
+    if field(&server, "redis_version:").is_some_and(is_too_old) {
+        return Err(Trouble::Away("it must be Redis 7.0 or later".into()));
+    }
+    field(&server, "run_id:")
+        .and_then(|id| u64::from_str_radix(id.get(..16)?, 16).ok())
+        .ok_or_else(|| Trouble::Away("the server does not tell its run_id".into()))
+}
+
+/// Valkey also tells which Redis it is compatible with.
+fn is_too_old(version: &str) -> bool {
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
+    major.is_some_and(|major: u32| major < 7)
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name))
+        .map(str::trim)
+}
+
+/// Between a half and all of it, so that many do not come at once.
+pub(super) fn jittered(length: Duration) -> Duration {
+    let half = length / 2;
+    half + half.mul_f64((random() % 1024) as f64 / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert!(is_too_old("6.2.14") && is_too_old("5"));
+        assert!(!is_too_old("7.0.15") && !is_too_old("10.1") && !is_too_old("unstable"));
+    }
+}

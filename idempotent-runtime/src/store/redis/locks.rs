@@ -1,0 +1,110 @@
+//! Leases: taking a lock in turn, and renewing and freeing what is held.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::convert::{duration, millis, second_look};
+use super::names::{Kind, key};
+use super::scripts::{FREE, LOCK, RENEW};
+use super::server::{Server, Undo};
+use super::trouble::Trouble;
+use super::value::{call_token, token};
+use crate::store::Claim;
+use crate::sync::after;
+
+/// How a lock stands after it was asked for.
+enum Taken {
+    Held,
+    /// Another has it, for so long if it does not renew it.
+    Busy(Duration),
+}
+
+impl Server {
+    pub(super) async fn lock(&self, lock: &Claim, wait: Duration) -> Result<bool, Trouble> {
+        let end = after(Instant::now(), wait);
+        let name = key(Kind::Lock, lock.id.as_str());
+        let place = self.queues.join(&name);
+        let mut came_first = true;
+        if !place.is_first() {
+            // Whoever holds it already must not wait behind those who wait for it.
+            if self.renew(Kind::Lock, lock).await? {
+                return Ok(true);
+            }
+            if timeout_at(end, place.first()).await.is_err() {
+                return Ok(false);
+            }
+            came_first = false;
+        }
+        // Who comes first finds it free as a rule. For the others it was just taken by the one before.
+        if came_first || wait.is_zero() {
+            let taken = self.take(&name, lock).await?;
+            if matches!(taken, Taken::Held) || wait.is_zero() {
+                return Ok(matches!(taken, Taken::Held));
+            }
+        }
+        let mut listener = self.wake.listen(&name);
+        listener.ready(self.deadline(), end).await;
+        loop {
+            // From here on nothing is missed, so the look comes after it.
+            let left = match self.take(&name, lock).await? {
+                Taken::Held => return Ok(true),
+                Taken::Busy(left) => left,
+            };
+            let now = Instant::now();
+            if now >= end {
+                return Ok(false);
+            }
+            listener
+                .rung(after(now, left.min(second_look())).min(end))
+                .await;
+        }
+    }
+
+    /// Takes the lock, if nobody else has it.
+    async fn take(&self, name: &str, lock: &Claim) -> Result<Taken, Trouble> {
+        let (sent, call) = (Instant::now(), call_token(lock.execution));
+        let left = self.ask(|link| async move {
+            let mut take = LOCK.key(name);
+            take.arg(&call).arg(millis(lock.lease));
+            let undo = Undo::new(&link, name, call);
+            let left = take.invoke_async::<i64>(&mut link.connection()).await;
+            undo.disarm();
+            left
+        });
+        let left = left.await?;
+        if left >= 0 {
+            return Ok(Taken::Busy(duration(left) + Duration::from_millis(1)));
+        }
+        // The lease began when the server gave it, and the caller counts from when it hears of it: after an answer
+        // that was long under way it begins anew.
+        if sent.elapsed() < lock.lease / 4 || self.renew(Kind::Lock, lock).await? {
+            return Ok(Taken::Held);
+        }
+        Ok(Taken::Busy(Duration::ZERO))
+    }
+
+    pub(super) async fn renew(&self, kind: Kind, claim: &Claim) -> Result<bool, Trouble> {
+        let name = &key(kind, claim.id.as_str());
+        self.ask(|link| async move {
+            RENEW
+                .key(name)
+                .arg(&token(claim.execution))
+                .arg(millis(claim.lease))
+                .invoke_async(&mut link.connection())
+                .await
+        })
+        .await
+    }
+
+    pub(super) async fn free(&self, kind: Kind, claim: &Claim) -> Result<bool, Trouble> {
+        let name = &key(kind, claim.id.as_str());
+        self.ask(|link| async move {
+            FREE.key(name)
+                .arg(&token(claim.execution))
+                .invoke_async(&mut link.connection())
+                .await
+        })
+        .await
+    }
+}

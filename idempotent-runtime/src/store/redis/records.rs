@@ -1,0 +1,278 @@
+//! Records and claims: look, keep, forget, and the wait for a claim's end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::redis::{self, Value};
+use tokio::time::Instant;
+
+use super::convert::{as_bytes, as_text, duration, millis, read_all, second_look};
+use super::names::{Kind, key};
+use super::scripts::{KEEP, LOOK};
+use super::server::{Server, Undo};
+use super::trouble::Trouble;
+use super::value::{self, CALL, Head, MAX_VALUE, call_token, execution_of, tag_of, token};
+use crate::key::{Fingerprint, RequestId};
+use crate::spec::Changed;
+use crate::store::{Claim, EnvelopeError, ExecutionId, Looked, Miss, Record, Tag};
+use crate::sync::after;
+
+/// What a look came to.
+enum Outcome {
+    Looked(Looked),
+    /// There is a record that cannot be read; this is its execution, as far as that can be told.
+    Unreadable(Vec<u8>, EnvelopeError),
+}
+
+impl Server {
+    pub(super) async fn look(&self, claim: &Claim, changed: Changed) -> Result<Looked, Trouble> {
+        let record = key(Kind::Record, claim.id.as_str());
+        if let Some((record, left)) = self.recall(&record).await? {
+            return Ok(Looked::Hit(Arc::new(record), left));
+        }
+        let claim_key = key(Kind::Claim, claim.id.as_str());
+        let mut unreadable = Vec::new();
+        // One more round for each record that is found unreadable, and not for ever.
+        for _ in 0..3 {
+            let asked = Asked {
+                record: &record,
+                claim_key: &claim_key,
+                claim,
+                stays: changed == Changed::Reject,
+                unreadable: &unreadable,
+            };
+            match self.ask_script(&asked).await? {
+                Outcome::Looked(looked) => return Ok(looked),
+                Outcome::Unreadable(execution, error) => {
+                    tracing::warn!(%error, "what Redis has for a record is none, and is removed");
+                    unreadable = execution;
+                }
+            }
+        }
+        Err(Trouble::Senseless)
+    }
+
+    /// Asks for a record and for the tags that it had when it was seen last. `None` proves nothing.
+    async fn recall(&self, record: &str) -> Result<Option<(Record, Duration)>, Trouble> {
+        let Some(tags) = self.seen.tags(record) else {
+            return Ok(None);
+        };
+        let mut ask = redis::Pipeline::with_capacity(3);
+        ask.ignore_errors();
+        ask.cmd("GETRANGE").arg(record).arg(0).arg(MAX_VALUE);
+        ask.cmd("PTTL").arg(record);
+        if !tags.is_empty() {
+            ask.cmd("MGET").arg(&*tags);
+        }
+        let ask = &ask;
+        let answer = self.ask(|link| async move {
+            let answer = read_all(ask, link.connection()).await?;
+            Ok((link.epoch, answer))
+        });
+        let (epoch, answer) = answer.await?;
+        let recalled = answer.and_then(|answer| recalled(epoch, &answer, &tags));
+        if recalled.is_none() {
+            self.seen.forget(record);
+        }
+        Ok(recalled)
+    }
+
+    async fn ask_script(&self, asked: &Asked<'_>) -> Result<Outcome, Trouble> {
+        let call = call_token(asked.claim.execution);
+        let fingerprint = asked.claim.fingerprint.as_ref();
+        let reply = self.ask(|link| async move {
+            let mut look = LOOK.key(asked.record);
+            look.key(asked.claim_key)
+                .arg(&call)
+                .arg(fingerprint.map_or(&[][..], |bytes| bytes.as_bytes()))
+                .arg(millis(asked.claim.lease))
+                .arg(&link.epoch.to_be_bytes())
+                .arg(u8::from(asked.stays))
+                .arg(MAX_VALUE)
+                .arg(asked.unreadable);
+            let undo = Undo::new(&link, asked.claim_key, call);
+            let reply = look
+                .invoke_async::<Vec<Value>>(&mut link.connection())
+                .await;
+            undo.disarm();
+            reply
+        });
+        self.understand(asked.record, &reply.await?)
+    }
+
+    fn understand(&self, record: &str, reply: &[Value]) -> Result<Outcome, Trouble> {
+        let looked = match reply {
+            [word, value, Value::Int(left)] if is(word, b"hit") => match read(value) {
+                Ok((kept, tags)) => {
+                    self.seen.note(record, tags);
+                    Looked::Hit(Arc::new(kept), duration(*left))
+                }
+                Err(error) => return Ok(unreadable(value, error)),
+            },
+            [word, value, tag] if is(word, b"changed") => match read(value) {
+                Ok((kept, _)) => {
+                    Looked::Changed(named(tag).ok_or(Trouble::Senseless)?, kept.fingerprint)
+                }
+                Err(error) => return Ok(unreadable(value, error)),
+            },
+            [word, claim] if is(word, b"busy") => busy(as_bytes(claim))?,
+            [word, why, rest @ ..] if is(word, b"claimed") => Looked::Claimed(match rest {
+                // A tag that cannot be one was in no record of ours.
+                [tag] if is(why, b"changed") => named(tag).map_or(Miss::Absent, Miss::Changed),
+                _ if is(why, b"epoch") => Miss::Epoch,
+                _ => Miss::Absent,
+            }),
+            _ => return Err(Trouble::Senseless),
+        };
+        Ok(Outcome::Looked(looked))
+    }
+
+    pub(super) async fn keep(
+        &self,
+        claim: &Claim,
+        record: Record,
+        life: Duration,
+    ) -> Result<bool, Trouble> {
+        let Ok((value, tags)) = value::write(record) else {
+            self.free(Kind::Claim, claim).await?;
+            return Ok(false);
+        };
+        let claim_key = key(Kind::Claim, claim.id.as_str());
+        let record_key = key(Kind::Record, claim.id.as_str());
+        let (claim_key, record, keys, value) = (&claim_key, &record_key, &tags, &value[..]);
+        let kept = self.ask(|link| async move {
+            let mut keep = KEEP.key(claim_key);
+            keep.key(record)
+                .key(keys)
+                .arg(&token(claim.execution))
+                .arg(value)
+                .arg(millis(life));
+            keep.invoke_async(&mut link.connection()).await
+        });
+        let kept = kept.await?;
+        if kept {
+            self.seen.note(&record_key, tags);
+        }
+        Ok(kept)
+    }
+
+    pub(super) async fn forget(&self, id: &RequestId) -> Result<bool, Trouble> {
+        let record = key(Kind::Record, id.as_str());
+        let forget = &redis::cmd("DEL").arg(&record).take();
+        self.ask(|link| async move { forget.query_async(&mut link.connection()).await })
+            .await
+    }
+
+    /// Returns when the claim is not this execution's any more, or after `wait`.
+    pub(super) async fn ended(
+        &self,
+        id: &RequestId,
+        execution: ExecutionId,
+        wait: Duration,
+    ) -> Result<bool, Trouble> {
+        let end = after(Instant::now(), wait);
+        let claim = key(Kind::Claim, id.as_str());
+        if wait.is_zero() {
+            return Ok(self.claim_left(&claim, execution).await?.is_none());
+        }
+        let mut listener = self.wake.listen(&claim);
+        listener.ready(self.deadline(), end).await;
+        loop {
+            // From here on nothing is missed, so the look comes after it.
+            let Some(left) = self.claim_left(&claim, execution).await? else {
+                return Ok(true);
+            };
+            let now = Instant::now();
+            if now >= end {
+                return Ok(false);
+            }
+            listener
+                .rung(after(now, left.min(second_look())).min(end))
+                .await;
+        }
+    }
+
+    /// How long a claim of this execution is still set, if nobody ends or renews it.
+    async fn claim_left(
+        &self,
+        claim: &str,
+        execution: ExecutionId,
+    ) -> Result<Option<Duration>, Trouble> {
+        let mut ask = redis::Pipeline::with_capacity(2);
+        ask.ignore_errors();
+        ask.cmd("GETRANGE").arg(claim).arg(0).arg(15);
+        ask.cmd("PTTL").arg(claim);
+        let ask = &ask;
+        let answer = self.ask(|link| async move { read_all(ask, link.connection()).await });
+        Ok(match answer.await?.as_deref() {
+            Some([holder, Value::Int(left)])
+                if as_bytes(holder) == token(execution) && *left >= 0 =>
+            {
+                Some(duration(*left) + Duration::from_millis(1))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// What a look asks the script.
+struct Asked<'a> {
+    record: &'a str,
+    claim_key: &'a str,
+    claim: &'a Claim,
+    stays: bool,
+    unreadable: &'a [u8],
+}
+
+/// The record, if the answer has it with just these tags, and all of them as they were.
+fn recalled(epoch: u64, answer: &[Value], tags: &[String]) -> Option<(Record, Duration)> {
+    let (value, left, present) = match answer {
+        [value, Value::Int(left)] => (value, *left, &[][..]),
+        [value, Value::Int(left), Value::Array(present)] => (value, *left, &present[..]),
+        _ => return None,
+    };
+    let head = Head::read(as_bytes(value)).ok()?;
+    let is_valid = left >= 0
+        && head.epoch.is_none_or(|own| own == epoch)
+        && head.tags.len() == tags.len()
+        && present.len() == tags.len()
+        && head
+            .tags
+            .iter()
+            .zip(tags)
+            .all(|((key, _), asked)| key == asked)
+        && head
+            .tags
+            .iter()
+            .zip(present)
+            .all(|((_, own), now)| as_bytes(now) == own);
+    let record = is_valid.then(|| head.record().ok())??;
+    Some((record, duration(left)))
+}
+
+fn read(value: &Value) -> Result<(Record, Vec<String>), EnvelopeError> {
+    let head = Head::read(as_bytes(value))?;
+    let tags = head.tags.iter().map(|(tag, _)| (*tag).to_owned()).collect();
+    Ok((head.record()?, tags))
+}
+
+fn unreadable(value: &Value, error: EnvelopeError) -> Outcome {
+    Outcome::Unreadable(execution_of(as_bytes(value)).to_vec(), error)
+}
+
+fn busy(claim: &[u8]) -> Result<Looked, Trouble> {
+    let (execution, rest) = claim.split_first_chunk().ok_or(Trouble::Senseless)?;
+    let fingerprint = rest.get(CALL - 16..).and_then(|rest| rest.try_into().ok());
+    Ok(Looked::Busy {
+        execution: ExecutionId(u128::from_be_bytes(*execution)),
+        fingerprint: fingerprint.map(Fingerprint::from_bytes),
+    })
+}
+
+fn named(tag: &Value) -> Option<Tag> {
+    as_text(tag).and_then(tag_of)
+}
+
+fn is(value: &Value, word: &[u8]) -> bool {
+    as_bytes(value) == word
+}

@@ -1,0 +1,88 @@
+//! Stamps.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::Value;
+
+use super::convert::{as_bytes, millis};
+use super::names::{COUNTER, tag_key};
+use super::scripts::STAMP;
+use super::server::Server;
+use super::trouble::Trouble;
+use super::value::read_version;
+use crate::store::{Stamp, Stamped, Version};
+
+/// A [`Stamp`] that can be sent to another thread.
+pub(super) struct Job {
+    keys: Vec<String>,
+    renewals: Vec<u8>,
+    create: bool,
+    life: u64,
+    nonce: u64,
+}
+
+impl Job {
+    pub(super) fn new(stamp: &Stamp<'_>) -> Self {
+        let renewals = stamp
+            .tags
+            .iter()
+            .map(|tag| if tag.renew { b'1' } else { b'0' });
+        Self {
+            keys: stamp.tags.iter().map(|tag| tag_key(&tag.tag)).collect(),
+            renewals: renewals.collect(),
+            create: stamp.create,
+            life: if stamp.life == Duration::ZERO {
+                0
+            } else {
+                millis(stamp.life)
+            },
+            nonce: stamp.nonce,
+        }
+    }
+
+    fn understand(&self, epoch: u64, reply: &[Value]) -> Result<Stamped, Trouble> {
+        let [now, befores @ ..] = reply else {
+            return Err(Trouble::Senseless);
+        };
+        let now = version(now).ok_or(Trouble::Senseless)?;
+        if befores.len() != self.keys.len() {
+            return Err(Trouble::Senseless);
+        }
+        let versions = befores.iter().zip(&self.renewals).map(|(before, renewal)| {
+            let before = version(before);
+            let after = match before {
+                None => self.create.then_some(now),
+                Some(_) if *renewal == b'1' => Some(now),
+                Some(before) => Some(before),
+            };
+            (before, after)
+        });
+        Ok(Stamped {
+            epoch,
+            versions: versions.collect(),
+        })
+    }
+}
+
+impl Server {
+    pub(super) async fn stamp(&self, job: &Job) -> Result<Stamped, Trouble> {
+        let answer = self.ask(|link| async move {
+            let mut stamp = STAMP.key(COUNTER);
+            stamp
+                .key(&job.keys)
+                .arg(&job.nonce.to_be_bytes())
+                .arg(u8::from(job.create))
+                .arg(job.life)
+                .arg(&job.renewals);
+            let reply: Vec<Value> = stamp.invoke_async(&mut link.connection()).await?;
+            // Of the server that stamped: it is what the record must still find there.
+            Ok((link.epoch, reply))
+        });
+        let (epoch, reply) = answer.await?;
+        job.understand(epoch, &reply)
+    }
+}
+
+fn version(value: &Value) -> Option<Version> {
+    as_bytes(value).try_into().ok().map(read_version)
+}
