@@ -16,10 +16,15 @@ const QUOTED: &str = "`S`";
 /// Other words for the beginning and the end of a transaction.
 const LONG_FORMS: (&str, &str) = ("START TRANSACTION", "COMMIT WORK");
 
+/// What turns foreign keys on.
+const FOREIGN_KEYS: &str = "SELECT 1";
+
 #[path = "both/attribution.rs"]
 mod attribution;
 #[path = "both/commits.rs"]
 mod commits;
+#[path = "both/exact.rs"]
+mod exact;
 #[path = "both/keys.rs"]
 mod keys;
 #[path = "both/pools.rs"]
@@ -33,6 +38,7 @@ mod transactions;
 
 mod conflicts;
 mod crossing;
+mod found;
 mod own;
 mod own_transactions;
 mod reading;

@@ -44,6 +44,9 @@ fn logs_into_notes(view: &str) -> String {
     )
 }
 
+/// What turns foreign keys on.
+const FOREIGN_KEYS: &str = "SELECT 1";
+
 #[path = "both/attribution.rs"]
 mod attribution;
 #[path = "both/capture.rs"]
@@ -52,6 +55,8 @@ mod capture;
 mod commits;
 #[path = "both/effects.rs"]
 mod effects;
+#[path = "both/exact.rs"]
+mod exact;
 #[path = "both/keys.rs"]
 mod keys;
 #[path = "both/pools.rs"]
@@ -69,6 +74,7 @@ mod transactions;
 #[path = "both/transparency.rs"]
 mod transparency;
 
+mod chosen;
 mod copying;
 mod keys_and_names;
 mod own;

@@ -39,6 +39,9 @@ fn logs_into_notes(view: &str) -> String {
     )
 }
 
+/// What turns foreign keys on.
+const FOREIGN_KEYS: &str = "PRAGMA foreign_keys = ON";
+
 #[path = "both/attribution.rs"]
 mod attribution;
 #[path = "both/capture.rs"]
@@ -47,6 +50,8 @@ mod capture;
 mod commits;
 #[path = "both/effects.rs"]
 mod effects;
+#[path = "both/exact.rs"]
+mod exact;
 #[path = "both/keys.rs"]
 mod keys;
 #[path = "both/pools.rs"]
@@ -69,3 +74,4 @@ mod lost;
 mod own;
 mod own_transactions;
 mod private;
+mod taken;
