@@ -37,7 +37,8 @@ impl<R, O> RowSealed for TrackedRow<R, O> {}
 impl<R: RowIndex<usize>, O: RowIndex<usize>> RowIndex<usize> for TrackedRow<R, O> {
     fn idx(&self, index: usize) -> Option<usize> {
         match self {
-            Self::Direct(row) => row.idx(index),
+            // It is looked at when the field is got, and to count a row's fields twice shows in the time.
+            Self::Direct(_) => Some(index),
             Self::Changed { row, visible } => row.idx(index).filter(|index| index < visible),
         }
     }

@@ -215,6 +215,41 @@ fn a_row_has_the_columns_that_were_asked_for() {
     assert_eq!(counted.get_results::<bool>(&mut conn), Ok(vec![true]));
 }
 
+#[test]
+fn a_row_has_no_other_columns() {
+    use diesel::connection::{DefaultLoadingMode, LoadConnection};
+    use diesel::row::Row;
+
+    let bench = Bench::with_users();
+    let mut conn = bench.conn();
+    let select = users::table.select((users::id, users::name));
+    let rows = LoadConnection::<DefaultLoadingMode>::load(&mut conn, select).unwrap();
+    let seen: Vec<_> = rows
+        .map(|row| row.unwrap())
+        .map(|row| {
+            (
+                row.field_count(),
+                row.get(1).is_some(),
+                row.get(2).is_none(),
+            )
+        })
+        .collect();
+    assert_eq!(seen, [(2, true, true); 3]);
+    let delete = diesel::delete(users::table).returning(users::id);
+    let rows = LoadConnection::<DefaultLoadingMode>::load(&mut conn, delete).unwrap();
+    let seen: Vec<_> = rows
+        .map(|row| row.unwrap())
+        .map(|row| {
+            (
+                row.field_count(),
+                row.get(0).is_some(),
+                row.get(1).is_none(),
+            )
+        })
+        .collect();
+    assert_eq!(seen, [(1, true, true); 3]);
+}
+
 fn depth<C>(conn: &mut C) -> Option<u32>
 where
     C: Connection<TransactionManager = AnsiTransactionManager>,
