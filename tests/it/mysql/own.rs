@@ -367,3 +367,18 @@ fn a_computed_key_that_ignore_makes_fit_is_not_taken_for_what_it_was_to_be() {
         assert_eq!(bench.ended(), ["labels:*"], "{sql}");
     }
 }
+
+#[test]
+fn a_key_that_each_update_sets_to_the_time_is_not_told_by_its_old_value() {
+    let kind = "TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP";
+    let bench = Bench::with(&format!(
+        "{LABELS}; ALTER TABLE labels MODIFY name {kind}; INSERT INTO labels VALUES ('2001-01-01', 0), ('2020-01-01', 0)"
+    ));
+    bench.watch_sql("label", "DELETE FROM labels WHERE name = '2020-01-01'");
+    let mut conn = bench.conn();
+    conn.batch_execute("SET timestamp = UNIX_TIMESTAMP('2020-01-01')")
+        .unwrap();
+    let sql = "UPDATE labels SET hits = 5";
+    assert_eq!(sql_query(sql).execute(&mut conn), Ok(1));
+    assert_eq!(bench.ended().len(), 1);
+}
