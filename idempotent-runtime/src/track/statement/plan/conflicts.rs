@@ -262,7 +262,9 @@ impl<'a> New<'a> {
         for column in index {
             match values.place(column).map(|place| &row[place]) {
                 Some(value) if self.counts_on(column, value) => impossible = true,
-                Some(Value::Constant(piece)) => condition.push((column.clone(), piece.clone())),
+                Some(Value::Constant(piece)) => {
+                    condition.push((column.clone(), self.without_zero(column, piece)));
+                }
                 Some(Value::Null) => {
                     fill(column)?;
                     impossible = true;

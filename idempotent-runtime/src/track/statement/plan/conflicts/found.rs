@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::New;
-use crate::track::catalog::Fill;
+use crate::track::catalog::{Fill, Kind};
 use crate::track::fold;
 use crate::track::statement::Dialect;
+use crate::track::statement::plan::given::written;
 use crate::track::statement::plan::{After, Count};
 use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
+use crate::track::statement::text::Piece;
 use crate::track::statement::values::{Selected, Value};
 
 impl New<'_> {
@@ -182,6 +184,21 @@ impl New<'_> {
         catalog.numbers_zeros
             && matches!(value, Value::Constant(piece) if piece.sql.trim() == "0")
             && catalog.fill(&self.target.table, column) == Some(Fill::Serial)
+    }
+
+    /// The value, but for a zero that MySQL puts a number in the place of: a row that has one is not the new one.
+    pub(super) fn without_zero(&self, column: &str, value: &Piece) -> Piece {
+        let catalog = self.planner.catalog;
+        let is_number =
+            written(value.sql.trim(), Kind::Integer).is_some_and(|number| number != "0");
+        let counts = catalog.fill(&self.target.table, column) == Some(Fill::Serial);
+        if !catalog.numbers_zeros || !counts || is_number {
+            return value.clone();
+        }
+        let mut piece = Piece::from("NULLIF((");
+        piece.append(value);
+        piece.push("\n), 0)");
+        piece
     }
 
     /// Whether MySQL numbers all of the new rows itself.
