@@ -299,6 +299,11 @@ impl Catalog {
             .is_some_and(|relation| !relation.unlockable)
     }
 
+    /// Whether a relation of this name is none whose rows are its own alone, such as a view.
+    pub(crate) fn is_made(&self, table: &str) -> bool {
+        self.relation(table).is_some_and(|relation| relation.opaque)
+    }
+
     /// Whether any function of this database is among these.
     pub(crate) fn has_function<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> bool {
         names

@@ -232,3 +232,16 @@ fn a_zero_that_becomes_a_number_is_not_the_row_that_has_a_zero() {
         covers(&bench.ended(), "users", &[changed], &sql);
     }
 }
+
+#[test]
+fn a_view_that_shows_the_changed_table_is_not_asked_once_more() {
+    let free = "CREATE VIEW v AS SELECT 7 - COUNT(*) AS id FROM users";
+    let insert = "INSERT INTO users (id, email, name) SELECT id, 'd', 'd' FROM v";
+    changes(free, "", insert, &[4]);
+    let called = "ALTER TABLE users DROP INDEX email; \
+        CREATE FUNCTION done() RETURNS INT READS SQL DATA RETURN (SELECT COUNT(*) FROM users WHERE name = 'done'); \
+        CREATE VIEW v AS SELECT 1 AS id, done() AS n";
+    let upsert = "INSERT INTO users (id, email, name) SELECT v.id, 'q', 'done' FROM v WHERE v.n = 0 \
+        ON DUPLICATE KEY UPDATE users.name = 'done'";
+    changes(called, "", upsert, &[1]);
+}

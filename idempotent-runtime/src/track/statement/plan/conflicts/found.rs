@@ -157,6 +157,8 @@ impl New<'_> {
         let steady = self.planner.dialect == Dialect::Mysql
             && !catalog.unrepeatable
             && !catalog.has_function(&selected.calls)
+            // What a view reads and calls is not in the text.
+            && !selected.names.iter().any(|name| catalog.is_made(name))
             && key.columns.iter().all(given);
         // What it does beside may change what the query reads.
         let does = catalog.touched(&self.target.table, &self.target.change, false);
