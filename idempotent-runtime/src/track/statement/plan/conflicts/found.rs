@@ -56,10 +56,23 @@ impl New<'_> {
             });
         }
         if let Some(conditions) = self.first(&own, skips) {
-            return Some(After {
-                read: having.any(table, key, &conditions, Check::Nothing),
-                least: conditions.len(),
-                count: Count::Any,
+            let all = self.by_row(&unique.iter().collect::<Vec<_>>());
+            let moves = catalog.moves(&self.target.table, &change.update, &columns);
+            return Some(match all.as_deref() {
+                // Whichever it was in conflict with, it still has the values.
+                Some([all]) if !moves => After {
+                    read: having.any(table, key, all, Check::Nothing),
+                    least: 1,
+                    count: Count::Any,
+                },
+                // What the transaction saw first may be there no more.
+                _ => After {
+                    read: having
+                        .any(table, key, &conditions, Check::Nothing)
+                        .locking(),
+                    least: conditions.len(),
+                    count: Count::Any,
+                },
             });
         }
         let updates = change.update.is_some();
