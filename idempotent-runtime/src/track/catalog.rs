@@ -95,6 +95,8 @@ struct Relation {
     unique: Option<Vec<Vec<String>>>,
     /// The columns of its primary key; none if there is none.
     primary: Vec<String>,
+    /// The columns that have a default value, which a replacement gives them for a NULL (SQLite).
+    defaulted: HashSet<String>,
     /// The columns that are never NULL (MySQL family).
     required: HashSet<String>,
     /// Its columns in their order, folded, for an INSERT that does not name them.
@@ -266,6 +268,12 @@ impl Catalog {
     /// What a column gets that an INSERT does not give, if that cannot be in conflict with another row.
     pub(crate) fn fill(&self, table: &str, column: &str) -> Option<Fill> {
         self.relation(table)?.fills.get(column).copied()
+    }
+
+    /// Whether a column may get another value in the place of a NULL (SQLite).
+    pub(crate) fn fills_null(&self, table: &str, column: &str) -> bool {
+        self.relation(table)
+            .is_some_and(|relation| relation.defaulted.contains(column))
     }
 
     /// Whether a trigger may give a new row other values in these columns.

@@ -3,6 +3,7 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
+use diesel::sql_types::{Nullable, Text};
 
 use super::C;
 use super::proof::{changes, covers};
@@ -108,6 +109,31 @@ fn a_null_that_becomes_a_default_replaces_the_row_that_has_it() {
         let gone = sql_query("DELETE FROM users WHERE id = 2").execute(&mut bare);
         assert_eq!(gone, Ok(0), "{sql}");
         covers(&bench.ended(), "users", &changed, sql);
+    }
+}
+
+#[test]
+fn a_null_that_is_bound_or_computed_becomes_a_default_as_well() {
+    for value in ["?", "(NULL)", "NULL + 1", "1 / 0", "(?)"] {
+        let bench = super::proof::bench(
+            "ALTER TABLE users ADD code TEXT NOT NULL DEFAULT 'x'; UPDATE users SET code = id; \
+             CREATE UNIQUE INDEX i ON users (code)",
+        );
+        bench.watch_users();
+        let mut bare = bench.bare();
+        bare.batch_execute("UPDATE users SET code = 'x' WHERE id = 2")
+            .unwrap();
+        let sql =
+            format!("REPLACE INTO users (id, email, name, code) VALUES (4, 'd', 'd', {value})");
+        let replace = sql_query(&sql).into_boxed();
+        let replace = match value.contains('?') {
+            true => replace.bind::<Nullable<Text>, _>(None::<String>),
+            false => replace,
+        };
+        assert_eq!(replace.execute(&mut bench.conn()), Ok(1), "{sql}");
+        let gone = sql_query("DELETE FROM users WHERE id = 2").execute(&mut bare);
+        assert_eq!(gone, Ok(0), "{sql}");
+        covers(&bench.ended(), "users", &[2, 4], &sql);
     }
 }
 

@@ -46,6 +46,9 @@ struct Column {
     /// It may be NULL, and is where it is not given.
     #[diesel(sql_type = BigInt)]
     optional: i64,
+    /// It has a default value.
+    #[diesel(sql_type = BigInt)]
+    defaulted: i64,
 }
 
 /// A column of a unique index that is no primary key of a WITHOUT ROWID table.
@@ -137,7 +140,8 @@ impl Schema {
         );
         let columns = format!(
             "SELECT m.name AS owner, c.name AS name, CAST(c.pk AS BIGINT) AS key, upper(c.type) AS kind, \
-             CAST(c.\"notnull\" = 0 AND c.dflt_value IS NULL AS BIGINT) AS optional \
+             CAST(c.\"notnull\" = 0 AND c.dflt_value IS NULL AS BIGINT) AS optional, \
+             CAST(c.dflt_value IS NOT NULL AS BIGINT) AS defaulted \
              FROM {master} m, pragma_table_info({plain}, {literal}) c ORDER BY m.name, c.cid"
         );
         let indexed = format!(
@@ -216,6 +220,12 @@ impl Schema {
             true => self.fills(&object.name),
             false => HashMap::new(),
         };
+        relation.defaulted = self
+            .columns
+            .iter()
+            .filter(|column| column.owner == object.name && column.defaulted != 0)
+            .map(|column| fold(&column.name))
+            .collect();
         let on_conflict = |what| {
             words
                 .windows(2)
