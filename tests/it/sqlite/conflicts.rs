@@ -267,3 +267,21 @@ fn columns_named_like_words_are_no_constants() {
         changes(&add, "", &replace, &[2, 4]);
     }
 }
+
+#[test]
+fn a_key_that_has_a_default_replaces_the_row_that_has_it_and_what_refers_to_that() {
+    let bench = Bench::with(
+        "DROP TABLE users; \
+         CREATE TABLE users (id INTEGER PRIMARY KEY DEFAULT 2, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL) WITHOUT ROWID; \
+         CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE); \
+         INSERT INTO users VALUES (1, 'a@b.c', 'Ann'), (2, 'b@b.c', 'Bob'); INSERT INTO posts VALUES (1, 1), (2, 2)",
+    );
+    bench.watch_sql("post", "UPDATE posts SET user_id = 2 WHERE id = 2");
+    let mut conn = bench.conn();
+    conn.batch_execute("PRAGMA foreign_keys = ON").unwrap();
+    let sql = "REPLACE INTO users (email, name) VALUES ('d', 'd')";
+    assert_eq!(sql_query(sql).execute(&mut conn), Ok(1));
+    let gone = sql_query("DELETE FROM posts WHERE id = 2").execute(&mut bench.bare());
+    assert_eq!(gone, Ok(0));
+    covers(&bench.ended(), "posts", &[2], sql);
+}

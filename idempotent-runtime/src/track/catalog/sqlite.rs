@@ -265,8 +265,12 @@ impl Schema {
     fn fills(&self, table: &str) -> HashMap<String, Fill> {
         let own = self.columns.iter().filter(|column| column.owner == table);
         let keys = own.clone().filter(|column| column.key > 0).count();
+        let counts = |column: &Column| {
+            // A key with a default value may be none that counts.
+            column.key > 0 && keys == 1 && column.kind == "INTEGER" && column.defaulted == 0
+        };
         let fill = |column: &Column| match () {
-            () if column.key > 0 && keys == 1 && column.kind == "INTEGER" => Some(Fill::Serial),
+            () if counts(column) => Some(Fill::Serial),
             () if column.optional != 0 => Some(Fill::Null),
             () => None,
         };
