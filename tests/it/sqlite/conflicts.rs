@@ -285,3 +285,14 @@ fn a_key_that_has_a_default_replaces_the_row_that_has_it_and_what_refers_to_that
     assert_eq!(gone, Ok(0));
     covers(&bench.ended(), "posts", &[2], sql);
 }
+
+#[test]
+fn a_value_that_is_kept_as_another_replaces_the_row_that_has_that() {
+    let real = "ALTER TABLE users ADD code REAL; UPDATE users SET code = 9007199254740992 WHERE id = 2; \
+                CREATE UNIQUE INDEX i ON users (code)";
+    let rounds =
+        "REPLACE INTO users (id, email, name, code) VALUES (4, 'd', 'd', 9007199254740993)";
+    changes(real, "", rounds, &[2, 4]);
+    let twice = "INSERT INTO users (id, id, email, name) VALUES (1, 2, 'q', 'x') ON CONFLICT DO UPDATE SET id = 5";
+    changes("", "", twice, &[2, 5]);
+}

@@ -243,7 +243,7 @@ impl Schema {
             let column = indexed.column.as_deref().filter(|column| {
                 indexed.partial == 0 && collations.declared(column) == Some(&*indexed.collation)
             })?;
-            if self.is_generated(table, column) {
+            if self.is_generated(table, column) || self.rounds(table, column) {
                 return None;
             }
             let columns = indexes.entry(&indexed.index_name).or_default();
@@ -260,6 +260,15 @@ impl Schema {
             .columns
             .iter()
             .any(|known| fold(&known.owner) == fold(table) && fold(&known.name) == fold(column))
+    }
+
+    /// It keeps a whole number as a real one, which for large ones is another.
+    fn rounds(&self, table: &str, column: &str) -> bool {
+        self.columns.iter().any(|known| {
+            let own = fold(&known.owner) == fold(table) && fold(&known.name) == fold(column);
+            let real = ["REAL", "FLOA", "DOUB"];
+            own && real.iter().any(|kind| known.kind.contains(kind))
+        })
     }
 
     fn fills(&self, table: &str) -> HashMap<String, Fill> {
