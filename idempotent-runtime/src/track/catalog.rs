@@ -205,7 +205,13 @@ impl Catalog {
         let mut triggers = relation.triggers.iter().chain(&relation.rules);
         let hides =
             triggers.any(|trigger| trigger.on.overlaps(change) && (trigger.hides || self.stops));
-        let untold = relation.opaque || hides || relation.stops && written;
+        // A trigger that ends a statement may be set off by what the foreign keys change.
+        let stops = self.stops
+            && self
+                .references(table)
+                .iter()
+                .any(|reference| relation.passed_on(reference, change).is_some());
+        let untold = relation.opaque || hides || stops || relation.stops && written;
         !untold
             && self.key(table, key).is_some()
             && self.family(table).all(|member| member.keeps(change, key))
