@@ -212,8 +212,10 @@ impl Catalog {
                 .iter()
                 .any(|reference| relation.passed_on(reference, change).is_some());
         let untold = relation.opaque || hides || stops || relation.stops && written;
+        let moves = change.update.is_some() && self.is_divided(table);
         !untold
             && self.key(table, key).is_some()
+            && !(moves && self.rewrites(table, key))
             && self.family(table).all(|member| member.keeps(change, key))
     }
 
@@ -323,6 +325,12 @@ impl Catalog {
         names
             .into_iter()
             .any(|name| self.functions.contains_key(name.as_str()))
+    }
+
+    /// Whether an update may move rows of a table from one part of it into another, where they are deleted and inserted.
+    fn is_divided(&self, table: &str) -> bool {
+        let part = |relation: &Relation| !relation.wholes.is_empty();
+        self.family(table).any(part)
     }
 
     fn relation(&self, table: &str) -> Option<&Relation> {
