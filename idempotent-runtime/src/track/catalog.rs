@@ -95,6 +95,8 @@ struct Relation {
     unique: Option<Vec<Vec<String>>>,
     /// The columns of its primary key; none if there is none.
     primary: Vec<String>,
+    /// The columns that have a default value, which a replacement gives them for a NULL (SQLite).
+    defaulted: HashSet<String>,
     /// The columns that are never NULL (MySQL family).
     required: HashSet<String>,
     /// Its columns in their order, folded, for an INSERT that does not name them.
@@ -203,9 +205,17 @@ impl Catalog {
         let mut triggers = relation.triggers.iter().chain(&relation.rules);
         let hides =
             triggers.any(|trigger| trigger.on.overlaps(change) && (trigger.hides || self.stops));
-        let untold = relation.opaque || hides || relation.stops && written;
+        // A trigger that ends a statement may be set off by what the foreign keys change.
+        let stops = self.stops
+            && self
+                .references(table)
+                .iter()
+                .any(|reference| relation.passed_on(reference, change).is_some());
+        let untold = relation.opaque || hides || stops || relation.stops && written;
+        let moves = change.update.is_some() && self.is_divided(table);
         !untold
             && self.key(table, key).is_some()
+            && !(moves && self.rewrites(table, key))
             && self.family(table).all(|member| member.keeps(change, key))
     }
 
@@ -268,6 +278,12 @@ impl Catalog {
         self.relation(table)?.fills.get(column).copied()
     }
 
+    /// Whether a column may get another value in the place of a NULL (SQLite).
+    pub(crate) fn fills_null(&self, table: &str, column: &str) -> bool {
+        self.relation(table)
+            .is_some_and(|relation| relation.defaulted.contains(column))
+    }
+
     /// Whether a trigger may give a new row other values in these columns.
     pub(crate) fn rewrites(&self, table: &str, columns: &[&str]) -> bool {
         self.relation(table).is_none()
@@ -299,11 +315,22 @@ impl Catalog {
             .is_some_and(|relation| !relation.unlockable)
     }
 
+    /// Whether a relation of this name is none whose rows are its own alone, such as a view.
+    pub(crate) fn is_made(&self, table: &str) -> bool {
+        self.relation(table).is_some_and(|relation| relation.opaque)
+    }
+
     /// Whether any function of this database is among these.
     pub(crate) fn has_function<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> bool {
         names
             .into_iter()
             .any(|name| self.functions.contains_key(name.as_str()))
+    }
+
+    /// Whether an update may move rows of a table from one part of it into another, where they are deleted and inserted.
+    fn is_divided(&self, table: &str) -> bool {
+        let part = |relation: &Relation| !relation.wholes.is_empty();
+        self.family(table).any(part)
     }
 
     fn relation(&self, table: &str) -> Option<&Relation> {

@@ -250,6 +250,7 @@ fn make<C: Trackable>(
     // What follows looks at the first words, too.
     let sql = without_comments(sql, C::DIALECT);
     match class {
+        Class::Other if C::COMMITS_IMPLICITLY && runs_another(sql) => (Step::Opaque, true),
         Class::Other if sets(sql, "ISOLATION", C::DIALECT) => (Step::Isolation, true),
         Class::Other
             if sets(sql, "AUTOCOMMIT", C::DIALECT) || sets(sql, "COMPLETION_TYPE", C::DIALECT) =>
@@ -257,7 +258,6 @@ fn make<C: Trackable>(
             (Step::Autocommit, true)
         }
         Class::Other if sets(sql, "SQL_MODE", C::DIALECT) => (Step::Role, true),
-        Class::Other if C::COMMITS_IMPLICITLY && runs_another(sql) => (Step::Opaque, true),
         Class::Other if C::COMMITS_IMPLICITLY && begins_with(sql, &["LOCK", "UNLOCK"]) => {
             (Step::TableLocks(begins_with(sql, &["LOCK"])), true)
         }

@@ -209,3 +209,39 @@ fn a_key_that_is_made_to_fit_is_not_the_given_one() {
         }
     }
 }
+
+#[test]
+fn a_zero_that_becomes_a_number_is_not_the_row_that_has_a_zero() {
+    let zero = "SET sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO'); INSERT INTO users VALUES (0, 'z', 'z')";
+    for (value, email, upsert, changed) in [
+        ("?", "d", "", 4),
+        ("?", "b@b.c", "ON DUPLICATE KEY UPDATE name = 'x'", 2),
+        ("COALESCE(?, 0)", "d", "", 4),
+        ("FALSE + ?", "d", "", 4),
+        ("? + 0.0", "d", "", 4),
+    ] {
+        let bench = bench(zero);
+        bench.watch_users();
+        let number = "ALTER TABLE users AUTO_INCREMENT = 4";
+        bench.bare().batch_execute(number).unwrap();
+        let sql = format!(
+            "INSERT INTO users (id, email, name) VALUES ({value}, '{email}', 'd') {upsert}"
+        );
+        let insert = sql_query(&sql).bind::<diesel::sql_types::Integer, _>(0);
+        assert!(insert.execute(&mut bench.conn()).is_ok(), "{sql}");
+        covers(&bench.ended(), "users", &[changed], &sql);
+    }
+}
+
+#[test]
+fn a_view_that_shows_the_changed_table_is_not_asked_once_more() {
+    let free = "CREATE VIEW v AS SELECT 7 - COUNT(*) AS id FROM users";
+    let insert = "INSERT INTO users (id, email, name) SELECT id, 'd', 'd' FROM v";
+    changes(free, "", insert, &[4]);
+    let called = "ALTER TABLE users DROP INDEX email; \
+        CREATE FUNCTION done() RETURNS INT READS SQL DATA RETURN (SELECT COUNT(*) FROM users WHERE name = 'done'); \
+        CREATE VIEW v AS SELECT 1 AS id, done() AS n";
+    let upsert = "INSERT INTO users (id, email, name) SELECT v.id, 'q', 'done' FROM v WHERE v.n = 0 \
+        ON DUPLICATE KEY UPDATE users.name = 'done'";
+    changes(called, "", upsert, &[1]);
+}

@@ -7,6 +7,7 @@ use diesel::sql_query;
 use super::C;
 use super::proof::covers;
 use crate::bench::{Bench as AnyBench, Tracked};
+use crate::database::{User, users};
 
 type Bench = AnyBench<C>;
 
@@ -112,4 +113,28 @@ fn h53_a_statement_that_waits_for_nobody_waits_for_nobody() {
     assert_eq!(sql_query(sql).execute(&mut conn), Ok(1));
     other.batch_execute("ROLLBACK").unwrap();
     covers(&bench.ended(), "users", &[2], sql);
+}
+
+#[test]
+fn h53_a_row_that_is_only_seen_still_is_none_that_an_upsert_has_found() {
+    for (rows, set, counted) in [
+        ("(3, 'b@b.c', 'x')", "name = 'u'", 2),
+        ("(3, 'b@b.c', 'x')", "email = 'u'", 2),
+        ("(3, 'b@b.c', 'x'), (4, 'd', 'd')", "name = 'u'", 3),
+    ] {
+        let bench = Bench::with_users();
+        bench.watch_users();
+        let mut conn = bench.conn();
+        conn.batch_execute("BEGIN").unwrap();
+        let seen = users::table.load::<User>(&mut conn);
+        assert_eq!(seen.map(|users| users.len()), Ok(3));
+        let goes = "DELETE FROM users WHERE id = 3";
+        bench.bare().batch_execute(goes).unwrap();
+        let sql = format!(
+            "INSERT INTO users (id, email, name) VALUES {rows} ON DUPLICATE KEY UPDATE {set}"
+        );
+        assert_eq!(sql_query(&sql).execute(&mut conn), Ok(counted), "{sql}");
+        conn.batch_execute("COMMIT").unwrap();
+        covers(&bench.ended(), "users", &[2], &sql);
+    }
 }

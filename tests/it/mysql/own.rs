@@ -7,7 +7,7 @@ use diesel::{delete, insert_into, insert_or_ignore_into, replace_into, sql_query
 use super::C;
 use crate::bench::{ALL_USERS, Bench as AnyBench, Tracked};
 use crate::database::{NewUser, memberships, users};
-use crate::tables::CHILDREN;
+use crate::tables::{CHILDREN, LABELS};
 
 type Bench = AnyBench<C>;
 
@@ -336,4 +336,49 @@ fn h17_what_was_committed_unseen_ends_replies_though_it_is_rolled_back() {
         conn.batch_execute("ROLLBACK").unwrap();
     });
     assert_eq!(ended, ["users:1"]);
+}
+
+#[test]
+fn a_new_key_that_is_made_of_another_tables_column_is_not_computed_from_ones_own() {
+    let sql = "UPDATE users u JOIN users v ON v.id = u.id - 1 SET u.id = v.id + 2 WHERE u.id = 3";
+    super::proof::changes("", "", sql, &[3, 4]);
+}
+
+#[test]
+fn a_computed_key_that_ignore_makes_fit_is_not_taken_for_what_it_was_to_be() {
+    for (kind, sql, key) in [
+        (
+            "TINYINT",
+            "UPDATE IGNORE labels SET name = name + 100",
+            "127",
+        ),
+        (
+            "TINYINT UNSIGNED",
+            "UPDATE IGNORE labels SET name = name + 200",
+            "255",
+        ),
+    ] {
+        let bench = Bench::with(&format!(
+            "{LABELS}; ALTER TABLE labels MODIFY name {kind}; INSERT INTO labels VALUES (100, 0), ({key}, 0)"
+        ));
+        let gone = format!("DELETE FROM labels WHERE name = {key}");
+        bench.watch_sql("label", &gone);
+        assert_eq!(sql_query(sql).execute(&mut bench.conn()), Ok(1), "{sql}");
+        assert_eq!(bench.ended(), ["labels:*"], "{sql}");
+    }
+}
+
+#[test]
+fn a_key_that_each_update_sets_to_the_time_is_not_told_by_its_old_value() {
+    let kind = "TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP";
+    let bench = Bench::with(&format!(
+        "{LABELS}; ALTER TABLE labels MODIFY name {kind}; INSERT INTO labels VALUES ('2001-01-01', 0), ('2020-01-01', 0)"
+    ));
+    bench.watch_sql("label", "DELETE FROM labels WHERE name = '2020-01-01'");
+    let mut conn = bench.conn();
+    conn.batch_execute("SET timestamp = UNIX_TIMESTAMP('2020-01-01')")
+        .unwrap();
+    let sql = "UPDATE labels SET hits = 5";
+    assert_eq!(sql_query(sql).execute(&mut conn), Ok(1));
+    assert_eq!(bench.ended().len(), 1);
 }

@@ -159,3 +159,15 @@ fn a_chained_transaction_can_be_rolled_back() {
     // The setting might have ended it.
     assert!(ended.is_empty() || ended == ["users:2"], "{ended:?}");
 }
+
+#[test]
+fn a_setting_for_one_statement_does_not_hide_what_the_statement_changes() {
+    for setting in [
+        "sql_mode = ''",
+        "completion_type = 0",
+        "max_statement_time = 10",
+    ] {
+        let sql = format!("SET STATEMENT {setting} FOR DELETE FROM users WHERE id = 2");
+        super::proof::changes("", "", &sql, &[2]);
+    }
+}

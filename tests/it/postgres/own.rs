@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 
 use super::C;
+use super::proof::covers;
 use crate::bench::{ALL_USERS, Bench as AnyBench};
 use crate::database::{NewUser, User, users};
 
@@ -274,4 +275,47 @@ fn h11_a_grandchild_that_comes_between_is_not_overlooked() {
     let gone = sql_query("SELECT 1 FROM notes WHERE id = 3").execute(&mut bench.bare());
     assert!(came.is_err() && gone == Ok(1), "{came:?} {gone:?}");
     assert!(bench.ended().is_empty());
+}
+
+/// Users in two parts.
+const PARTS: &str = "DROP TABLE users; \
+    CREATE TABLE users (id int, email text, name text, part int DEFAULT 1, PRIMARY KEY (id, part)) PARTITION BY LIST (part); \
+    CREATE TABLE users_1 PARTITION OF users FOR VALUES IN (1); \
+    CREATE TABLE users_2 PARTITION OF users FOR VALUES IN (2); \
+    INSERT INTO users VALUES (1, 'a', 'Ann'), (2, 'b', 'Bob'), (3, 'c', 'Cid'); \
+    CREATE TABLE notes (id int PRIMARY KEY, body text DEFAULT '', user_id int); INSERT INTO notes VALUES (1), (2)";
+
+#[test]
+fn a_row_that_is_moved_to_another_part_is_deleted_and_inserted_for_triggers() {
+    for (when, on) in [
+        ("AFTER DELETE", "users"),
+        ("AFTER INSERT", "users"),
+        ("BEFORE DELETE", "users_1"),
+        ("BEFORE INSERT", "users_2"),
+    ] {
+        let bench = Bench::with(&format!(
+            "{PARTS}; CREATE FUNCTION noting() RETURNS trigger LANGUAGE plpgsql AS $$ \
+             BEGIN UPDATE notes SET body = 'seen' WHERE id = 2; RETURN coalesce(NEW, OLD); END $$; \
+             CREATE TRIGGER noting {when} ON {on} FOR EACH ROW EXECUTE FUNCTION noting()"
+        ));
+        bench.watch_sql("note", "UPDATE notes SET user_id = 1 WHERE id = 2");
+        let moves = "UPDATE users SET part = 2 WHERE id = 1";
+        assert_eq!(sql_query(moves).execute(&mut bench.conn()), Ok(1));
+        assert_eq!(bench.ended(), ["notes:*"], "{when} ON {on}");
+    }
+}
+
+#[test]
+fn a_row_that_is_moved_to_another_part_may_get_another_key_from_a_trigger_there() {
+    for condition in ["id = 1", "name = 'Ann'"] {
+        let bench = Bench::with(&format!(
+            "{PARTS}; CREATE FUNCTION rekeying() RETURNS trigger LANGUAGE plpgsql AS $$ \
+             BEGIN NEW.id = NEW.id + 3; RETURN NEW; END $$; \
+             CREATE TRIGGER rekeying BEFORE INSERT ON users_2 FOR EACH ROW EXECUTE FUNCTION rekeying()"
+        ));
+        bench.watch_users();
+        let moves = format!("UPDATE users SET part = 2 WHERE {condition}");
+        assert_eq!(sql_query(&moves).execute(&mut bench.conn()), Ok(1));
+        covers(&bench.ended(), "users", &[1, 4], &moves);
+    }
 }

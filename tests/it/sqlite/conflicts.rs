@@ -3,6 +3,7 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
+use diesel::sql_types::{Nullable, Text};
 
 use super::C;
 use super::proof::{changes, covers};
@@ -108,6 +109,31 @@ fn a_null_that_becomes_a_default_replaces_the_row_that_has_it() {
         let gone = sql_query("DELETE FROM users WHERE id = 2").execute(&mut bare);
         assert_eq!(gone, Ok(0), "{sql}");
         covers(&bench.ended(), "users", &changed, sql);
+    }
+}
+
+#[test]
+fn a_null_that_is_bound_or_computed_becomes_a_default_as_well() {
+    for value in ["?", "(NULL)", "NULL + 1", "1 / 0", "(?)"] {
+        let bench = super::proof::bench(
+            "ALTER TABLE users ADD code TEXT NOT NULL DEFAULT 'x'; UPDATE users SET code = id; \
+             CREATE UNIQUE INDEX i ON users (code)",
+        );
+        bench.watch_users();
+        let mut bare = bench.bare();
+        bare.batch_execute("UPDATE users SET code = 'x' WHERE id = 2")
+            .unwrap();
+        let sql =
+            format!("REPLACE INTO users (id, email, name, code) VALUES (4, 'd', 'd', {value})");
+        let replace = sql_query(&sql).into_boxed();
+        let replace = match value.contains('?') {
+            true => replace.bind::<Nullable<Text>, _>(None::<String>),
+            false => replace,
+        };
+        assert_eq!(replace.execute(&mut bench.conn()), Ok(1), "{sql}");
+        let gone = sql_query("DELETE FROM users WHERE id = 2").execute(&mut bare);
+        assert_eq!(gone, Ok(0), "{sql}");
+        covers(&bench.ended(), "users", &[2, 4], &sql);
     }
 }
 
@@ -240,4 +266,33 @@ fn columns_named_like_words_are_no_constants() {
             format!("REPLACE INTO users ({word}, id, email, name) VALUES (9, 4, 'b@b.c', 'n')");
         changes(&add, "", &replace, &[2, 4]);
     }
+}
+
+#[test]
+fn a_key_that_has_a_default_replaces_the_row_that_has_it_and_what_refers_to_that() {
+    let bench = Bench::with(
+        "DROP TABLE users; \
+         CREATE TABLE users (id INTEGER PRIMARY KEY DEFAULT 2, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL) WITHOUT ROWID; \
+         CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE); \
+         INSERT INTO users VALUES (1, 'a@b.c', 'Ann'), (2, 'b@b.c', 'Bob'); INSERT INTO posts VALUES (1, 1), (2, 2)",
+    );
+    bench.watch_sql("post", "UPDATE posts SET user_id = 2 WHERE id = 2");
+    let mut conn = bench.conn();
+    conn.batch_execute("PRAGMA foreign_keys = ON").unwrap();
+    let sql = "REPLACE INTO users (email, name) VALUES ('d', 'd')";
+    assert_eq!(sql_query(sql).execute(&mut conn), Ok(1));
+    let gone = sql_query("DELETE FROM posts WHERE id = 2").execute(&mut bench.bare());
+    assert_eq!(gone, Ok(0));
+    covers(&bench.ended(), "posts", &[2], sql);
+}
+
+#[test]
+fn a_value_that_is_kept_as_another_replaces_the_row_that_has_that() {
+    let real = "ALTER TABLE users ADD code REAL; UPDATE users SET code = 9007199254740992 WHERE id = 2; \
+                CREATE UNIQUE INDEX i ON users (code)";
+    let rounds =
+        "REPLACE INTO users (id, email, name, code) VALUES (4, 'd', 'd', 9007199254740993)";
+    changes(real, "", rounds, &[2, 4]);
+    let twice = "INSERT INTO users (id, id, email, name) VALUES (1, 2, 'q', 'x') ON CONFLICT DO UPDATE SET id = 5";
+    changes("", "", twice, &[2, 5]);
 }

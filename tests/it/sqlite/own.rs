@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use diesel::sql_query;
 
 use super::C;
+use super::proof::covers;
 use crate::bench::{ALL_USERS, Bench as AnyBench};
+use crate::tables::CHILDREN;
 
 type Bench = AnyBench<C>;
 
@@ -135,4 +137,27 @@ fn the_schema_may_change_while_the_server_runs() {
         .execute(&mut bench.conn())
         .unwrap();
     assert_eq!(bench.ended(), ["notes:*"]);
+}
+
+#[test]
+fn what_is_kept_before_a_failure_among_the_rows_that_refer_to_it_is_noted() {
+    let bench = Bench::with(&format!(
+        "{CHILDREN}; CREATE TABLE answers (id INTEGER PRIMARY KEY, post_id INTEGER REFERENCES posts (id) ON DELETE CASCADE); \
+         INSERT INTO answers VALUES (1, 1), (2, 2); \
+         CREATE TRIGGER stops AFTER DELETE ON answers WHEN OLD.id = 2 BEGIN SELECT RAISE(FAIL, 'no'); END"
+    ));
+    bench.watch_sql("user", "UPDATE users SET name = name WHERE id = 1");
+    bench.watch_sql("post", "UPDATE posts SET user_id = 1 WHERE id = 1");
+    let mut conn = bench.conn();
+    conn.batch_execute("PRAGMA foreign_keys = ON").unwrap();
+    let delete = sql_query("DELETE FROM users").execute(&mut conn);
+    assert!(delete.is_err(), "{delete:?}");
+    let mut bare = bench.bare();
+    for table in ["users", "posts"] {
+        let gone = sql_query(format!("DELETE FROM {table} WHERE id = 1")).execute(&mut bare);
+        assert_eq!(gone, Ok(0), "{table}");
+    }
+    let ended = bench.ended();
+    covers(&ended, "users", &[1], "a deletion that fails");
+    covers(&ended, "posts", &[1], "a deletion that fails");
 }

@@ -43,6 +43,10 @@ impl Chain {
 impl Catalog {
     /// All ways, each once; nothing if some of them cannot be followed by a query.
     pub(crate) fn chains(&self, table: &str, change: &Change) -> Option<Vec<Chain>> {
+        // What was asked for would be forgotten with an error that keeps it.
+        if self.stops && !self.references(table).is_empty() {
+            return None;
+        }
         let mut chains = Vec::new();
         self.follow(
             table,

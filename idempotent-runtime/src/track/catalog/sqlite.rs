@@ -46,6 +46,9 @@ struct Column {
     /// It may be NULL, and is where it is not given.
     #[diesel(sql_type = BigInt)]
     optional: i64,
+    /// It has a default value.
+    #[diesel(sql_type = BigInt)]
+    defaulted: i64,
 }
 
 /// A column of a unique index that is no primary key of a WITHOUT ROWID table.
@@ -137,7 +140,8 @@ impl Schema {
         );
         let columns = format!(
             "SELECT m.name AS owner, c.name AS name, CAST(c.pk AS BIGINT) AS key, upper(c.type) AS kind, \
-             CAST(c.\"notnull\" = 0 AND c.dflt_value IS NULL AS BIGINT) AS optional \
+             CAST(c.\"notnull\" = 0 AND c.dflt_value IS NULL AS BIGINT) AS optional, \
+             CAST(c.dflt_value IS NOT NULL AS BIGINT) AS defaulted \
              FROM {master} m, pragma_table_info({plain}, {literal}) c ORDER BY m.name, c.cid"
         );
         let indexed = format!(
@@ -216,6 +220,12 @@ impl Schema {
             true => self.fills(&object.name),
             false => HashMap::new(),
         };
+        relation.defaulted = self
+            .columns
+            .iter()
+            .filter(|column| column.owner == object.name && column.defaulted != 0)
+            .map(|column| fold(&column.name))
+            .collect();
         let on_conflict = |what| {
             words
                 .windows(2)
@@ -233,7 +243,7 @@ impl Schema {
             let column = indexed.column.as_deref().filter(|column| {
                 indexed.partial == 0 && collations.declared(column) == Some(&*indexed.collation)
             })?;
-            if self.is_generated(table, column) {
+            if self.is_generated(table, column) || self.rounds(table, column) {
                 return None;
             }
             let columns = indexes.entry(&indexed.index_name).or_default();
@@ -252,11 +262,24 @@ impl Schema {
             .any(|known| fold(&known.owner) == fold(table) && fold(&known.name) == fold(column))
     }
 
+    /// It keeps a whole number as a real one, which for large ones is another.
+    fn rounds(&self, table: &str, column: &str) -> bool {
+        self.columns.iter().any(|known| {
+            let own = fold(&known.owner) == fold(table) && fold(&known.name) == fold(column);
+            let real = ["REAL", "FLOA", "DOUB"];
+            own && real.iter().any(|kind| known.kind.contains(kind))
+        })
+    }
+
     fn fills(&self, table: &str) -> HashMap<String, Fill> {
         let own = self.columns.iter().filter(|column| column.owner == table);
         let keys = own.clone().filter(|column| column.key > 0).count();
+        let counts = |column: &Column| {
+            // A key with a default value may be none that counts.
+            column.key > 0 && keys == 1 && column.kind == "INTEGER" && column.defaulted == 0
+        };
         let fill = |column: &Column| match () {
-            () if column.key > 0 && keys == 1 && column.kind == "INTEGER" => Some(Fill::Serial),
+            () if counts(column) => Some(Fill::Serial),
             () if column.optional != 0 => Some(Fill::Null),
             () => None,
         };

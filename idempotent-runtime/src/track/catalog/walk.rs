@@ -138,7 +138,11 @@ impl<'a> Walk<'a> {
             return;
         };
         self.passed_on(table, change, told);
-        let change = &relation.suffers(change);
+        let mut change = relation.suffers(change);
+        if change.update.is_some() && self.catalog.is_divided(table) {
+            (change.insert, change.delete) = (true, true);
+        }
+        let change = &change;
         for trigger in &relation.triggers {
             if trigger.on.overlaps(change) && Rule::Triggers.applies() {
                 self.does(&trigger.does);

@@ -42,6 +42,16 @@ pub(crate) enum Check {
     Kept,
 }
 
+impl Read {
+    /// The same of the rows as they are now (MySQL family).
+    pub(crate) fn locking(self) -> Self {
+        Self {
+            sql: format!("{} LOCK IN SHARE MODE", self.sql).into(),
+            ..self
+        }
+    }
+}
+
 /// A key, ready to be written into a query.
 pub(crate) struct KeyColumns<'a> {
     pub(crate) columns: &'a [&'a str],

@@ -40,7 +40,9 @@ impl Values {
         };
         let rows = text.rows(values + 1)?;
         let whole = rows.iter().all(|row| row.len() == columns.len());
-        whole.then_some(Self {
+        // SQLite takes a column twice, and one of the values.
+        let once = columns.iter().collect::<BTreeSet<_>>().len() == columns.len();
+        (whole && once).then_some(Self {
             columns,
             rows,
             parameters: match dialect {

@@ -38,7 +38,7 @@ pub(super) const COLUMNS: &str = concat!(
     "SELECT TABLE_SCHEMA AS place, TABLE_NAME AS owner, COLUMN_NAME AS name, LOWER(DATA_TYPE) AS kind,
             COLLATION_NAME AS collation, FIND_IN_SET('select', LOWER(PRIVILEGES)) > 0 AS readable,
             FIND_IN_SET('update', LOWER(PRIVILEGES)) > 0 AS writable,
-            EXTRA LIKE '%auto_increment%' AS serial, EXTRA LIKE '%GENERATED%' AS made,
+            EXTRA LIKE '%auto_increment%' AS serial, EXTRA LIKE '%GENERATED%' OR EXTRA LIKE '%on update%' AS made,
             IS_NULLABLE = 'NO' AS required,
             IS_NULLABLE = 'YES' AND coalesce(COLUMN_DEFAULT, 'NULL') = 'NULL' AND EXTRA NOT LIKE '%GENERATED%' AS optional
      FROM information_schema.COLUMNS WHERE ",

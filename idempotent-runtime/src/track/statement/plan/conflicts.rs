@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use super::given::written;
 use super::planner::{Own, Planner};
 use super::{Count, Given, Part};
-use crate::track::catalog::{Fill, Reading};
+use crate::track::catalog::{Fill, Kind, Reading};
 use crate::track::fold;
 use crate::track::rules::Rule;
 use crate::track::statement::analyse::{Analysis, Target};
 use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
 use crate::track::statement::selection::Selection;
-use crate::track::statement::text::Text;
+use crate::track::statement::text::{Piece, Text};
 use crate::track::statement::values::{Value, Values};
 use crate::track::statement::{Dialect, ROWIDS};
 
@@ -262,7 +263,15 @@ impl<'a> New<'a> {
         for column in index {
             match values.place(column).map(|place| &row[place]) {
                 Some(value) if self.counts_on(column, value) => impossible = true,
-                Some(Value::Constant(piece)) => condition.push((column.clone(), piece.clone())),
+                Some(Value::Constant(piece))
+                    if self.planner.catalog.fills_null(&self.target.table, column)
+                        && !is_literal(piece) =>
+                {
+                    return None;
+                }
+                Some(Value::Constant(piece)) => {
+                    condition.push((column.clone(), self.without_zero(column, piece)));
+                }
                 Some(Value::Null) => {
                     fill(column)?;
                     impossible = true;
@@ -276,4 +285,10 @@ impl<'a> New<'a> {
         }
         Some(Some(condition).filter(|_| !impossible))
     }
+}
+
+/// Whether this is surely not NULL.
+fn is_literal(value: &Piece) -> bool {
+    let written = |kind| written(value.sql.trim(), kind).is_some();
+    value.binds.is_empty() && (written(Kind::Integer) || written(Kind::Text))
 }

@@ -102,7 +102,10 @@ impl Planner<'_> {
             let value = match (&set.constant, &set.shifted, *reading) {
                 (Some(value), _, Reading::Same(Kind::Integer)) => integer(&value.sql),
                 (Some(value), _, Reading::TEXT) => text(value),
-                (None, Some((from, shift)), Reading::Same(Kind::Integer)) => {
+                // Of a join it may be another table's.
+                (None, Some((from, shift)), Reading::Same(Kind::Integer))
+                    if !selection.asks_others =>
+                {
                     let numbers = self.catalog.key(&target.table, &[from.as_str()])?;
                     let shifted = format!("({} {shift})", column(from));
                     (kept(from) && numbers == [*reading]).then(|| Piece::from(&*shifted))
@@ -111,7 +114,9 @@ impl Planner<'_> {
             };
             value.filter(|_| own.len() == 1)
         };
-        let strict = self.dialect == Dialect::Mysql && !self.catalog.lenient;
+        // What does not fit is made to by IGNORE.
+        let fits = !self.catalog.lenient && !fold(self.sql).contains("ignore");
+        let strict = self.dialect == Dialect::Mysql && fits;
         let known = key.columns.iter().any(|name| !sets(&fold(name)).is_empty());
         let parts = key.columns.iter().zip(key.readings).map(part);
         parts

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::New;
-use crate::track::catalog::Fill;
+use crate::track::catalog::{Fill, Kind};
 use crate::track::fold;
 use crate::track::statement::Dialect;
+use crate::track::statement::plan::given::written;
 use crate::track::statement::plan::{After, Count};
 use crate::track::statement::reading::{Check, Condition, Having, KeyColumns, Read};
+use crate::track::statement::text::Piece;
 use crate::track::statement::values::{Selected, Value};
 
 impl New<'_> {
@@ -54,10 +56,23 @@ impl New<'_> {
             });
         }
         if let Some(conditions) = self.first(&own, skips) {
-            return Some(After {
-                read: having.any(table, key, &conditions, Check::Nothing),
-                least: conditions.len(),
-                count: Count::Any,
+            let all = self.by_row(&unique.iter().collect::<Vec<_>>());
+            let moves = catalog.moves(&self.target.table, &change.update, &columns);
+            return Some(match all.as_deref() {
+                // Whichever it was in conflict with, it still has the values.
+                Some([all]) if !moves => After {
+                    read: having.any(table, key, all, Check::Nothing),
+                    least: 1,
+                    count: Count::Any,
+                },
+                // What the transaction saw first may be there no more.
+                _ => After {
+                    read: having
+                        .any(table, key, &conditions, Check::Nothing)
+                        .locking(),
+                    least: conditions.len(),
+                    count: Count::Any,
+                },
             });
         }
         let updates = change.update.is_some();
@@ -155,6 +170,8 @@ impl New<'_> {
         let steady = self.planner.dialect == Dialect::Mysql
             && !catalog.unrepeatable
             && !catalog.has_function(&selected.calls)
+            // What a view reads and calls is not in the text.
+            && !selected.names.iter().any(|name| catalog.is_made(name))
             && key.columns.iter().all(given);
         // What it does beside may change what the query reads.
         let does = catalog.touched(&self.target.table, &self.target.change, false);
@@ -182,6 +199,21 @@ impl New<'_> {
         catalog.numbers_zeros
             && matches!(value, Value::Constant(piece) if piece.sql.trim() == "0")
             && catalog.fill(&self.target.table, column) == Some(Fill::Serial)
+    }
+
+    /// The value, but for a zero that MySQL puts a number in the place of: a row that has one is not the new one.
+    pub(super) fn without_zero(&self, column: &str, value: &Piece) -> Piece {
+        let catalog = self.planner.catalog;
+        let is_number =
+            written(value.sql.trim(), Kind::Integer).is_some_and(|number| number != "0");
+        let counts = catalog.fill(&self.target.table, column) == Some(Fill::Serial);
+        if !catalog.numbers_zeros || !counts || is_number {
+            return value.clone();
+        }
+        let mut piece = Piece::from("NULLIF((");
+        piece.append(value);
+        piece.push("\n), 0)");
+        piece
     }
 
     /// Whether MySQL numbers all of the new rows itself.
