@@ -108,3 +108,19 @@ fn h11_a_foreign_key_to_a_generated_column_follows_what_that_is_made_of() {
     assert_eq!(moved, Ok(1));
     covers(&bench.ended(), "posts", &[1], sql);
 }
+
+#[test]
+fn an_order_by_another_tables_key_does_not_settle_which_rows_a_limit_takes() {
+    let schema = "INSERT INTO audits (what) VALUES ('1')";
+    for sql in [
+        "UPDATE audits a JOIN users u SET u.name = 'x' ORDER BY a.id LIMIT 1",
+        "UPDATE users u JOIN users v ON v.id <> u.id SET u.name = 'x' ORDER BY v.id LIMIT 1",
+    ] {
+        let bench = Bench::<C>::with_users_and(schema);
+        bench.watch_users();
+        let turned = "UPDATE users SET email = CONCAT(9 - id, 'x')";
+        assert_eq!(sql_query(turned).execute(&mut bench.bare()), Ok(3));
+        assert_eq!(sql_query(sql).execute(&mut bench.conn()), Ok(1), "{sql}");
+        assert_eq!(bench.ended(), crate::bench::ALL_USERS, "{sql}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What PostgreSQL does by itself: procedures that commit, roles, limits, and catalogs that cannot be read.
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_query;
 
@@ -209,4 +209,32 @@ fn h15_deferred_triggers_run_before_the_announcement_though_the_catalog_is_old()
         conn.transaction(|conn| sql_query("CALL adds()").execute(conn))
             .unwrap();
     });
+}
+
+#[test]
+fn rows_that_another_foreign_key_refers_to_by_nulls_are_told_apart() {
+    let bench = Bench::with(
+        "INSERT INTO users VALUES (1, 'a', 'Ann'), (2, 'b', 'Bob'); INSERT INTO audits VALUES (1, 'Ann'), (2, 'Bob'); \
+         ALTER TABLE audits ADD code int UNIQUE; \
+         CREATE TABLE codes (code int REFERENCES audits (code) ON DELETE CASCADE); \
+         CREATE TABLE notes (id int PRIMARY KEY, body text DEFAULT '', user_id int REFERENCES audits (id) ON DELETE CASCADE); \
+         INSERT INTO notes VALUES (1, '', 1), (2, '', 2)",
+    );
+    bench.watch_sql("note", "UPDATE notes SET body = '' WHERE id = 2");
+    let mut conn = bench.conn();
+    let mut other = Some(bench.bare());
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event
+            && query.to_string().starts_with("DELETE")
+            && let Some(mut other) = other.take()
+        {
+            let crosses = "UPDATE users SET email = 'b' || id WHERE id = 1; UPDATE users SET email = 'a' WHERE id = 2";
+            other.batch_execute(crosses).unwrap();
+        }
+    });
+    let sql = "DELETE FROM audits USING users WHERE audits.what = users.name AND users.email = 'a'";
+    assert_eq!(sql_query(sql).execute(&mut conn), Ok(1));
+    let gone = sql_query("DELETE FROM notes WHERE id = 2").execute(&mut bench.bare());
+    assert_eq!(gone, Ok(0));
+    assert_eq!(bench.ended(), ["notes:*"]);
 }

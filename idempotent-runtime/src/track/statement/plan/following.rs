@@ -99,7 +99,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The same for an untracked table, whose rows are told for that alone: by what a foreign key refers to.
+    /// The same for an untracked table, whose rows are told for that alone: by what foreign keys refer to.
     pub(super) fn compared(
         &self,
         target: &Target,
@@ -107,8 +107,11 @@ impl Planner<'_> {
         chains: &[Chain],
         own: &mut Own,
     ) -> Option<Read> {
-        let pairs = &chains.first()?.hops.first()?.pairs;
-        let columns: Vec<_> = pairs.iter().map(|(_, column)| column.as_str()).collect();
+        // What one of them refers to may be NULL in several rows.
+        let pairs = chains.iter().filter_map(|chain| chain.hops.first());
+        let pairs = pairs.flat_map(|hop| &hop.pairs);
+        let columns: BTreeSet<_> = pairs.map(|(_, column)| column.as_str()).collect();
+        let columns: Vec<_> = columns.into_iter().collect();
         let told = self.catalog.tells(&target.table, &target.change, &columns);
         let readings = self.catalog.key(&target.table, &columns)?;
         let key = KeyColumns {

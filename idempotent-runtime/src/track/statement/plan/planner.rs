@@ -133,7 +133,9 @@ impl Planner<'_> {
                 .all(|column| selection.order.contains(&fold(column))),
             _ => false,
         };
-        selection.limit.sql.is_empty() || ordered && self.dialect == Dialect::Mysql
+        // In a join it may be another table's column, and a row comes with each of the others'.
+        let ordered = ordered && self.dialect == Dialect::Mysql && !selection.asks_others;
+        selection.limit.sql.is_empty() || ordered
     }
 
     /// What changes beside the rows of the targets. `chained`: what foreign keys make of this one's change is asked for.
