@@ -456,7 +456,12 @@ impl Relation {
 
     /// Whether a trigger may set one of these columns in a row that is being updated.
     fn may_set(&self, columns: &[&str]) -> bool {
-        let sets = |trigger: &Trigger| trigger.on.update.is_some() && trigger.rekeys.may(columns);
+        // What is moved between parts is put in.
+        let part = !self.wholes.is_empty();
+        let sets = |trigger: &Trigger| {
+            (trigger.on.update.is_some() || part && trigger.on.insert)
+                && trigger.rekeys.may(columns)
+        };
         self.triggers.iter().any(sets)
     }
 

@@ -79,7 +79,14 @@ impl Catalog {
         if own.any(|heir| !heir.references.is_empty()) {
             return None;
         }
-        for reference in self.references(table) {
+        let references = self.references(table);
+        let referred = references.iter().flat_map(|reference| &reference.columns);
+        let referred: Vec<_> = referred.map(String::as_str).collect();
+        let mut own = heirs.iter().filter_map(|heir| self.relations.get(heir));
+        if change.update.is_some() && own.any(|heir| heir.may_set(&referred)) {
+            return None;
+        }
+        for reference in references {
             let Some(effect) = relation.passed_on(reference, change) else {
                 continue;
             };

@@ -119,12 +119,14 @@ impl New<'_> {
         let columns: Vec<_> = key.iter().map(String::as_str).collect();
         let moves = catalog.moves(&self.target.table, &change.update, &columns);
         let upsert = change.update.is_some() && !change.delete && !skips;
-        if !upsert || moves || !catalog.is_first(&self.target.table, key) {
+        let alone = matches!(catalog.unique(&self.target.table), Some([_]));
+        // The key that is there in the end may have come from someone else meanwhile.
+        let crossed = catalog.unrepeatable && !alone;
+        if !upsert || moves || crossed || !catalog.is_first(&self.target.table, key) {
             return None;
         }
         let by_row = self.by_row(&[&key.to_vec()])?;
         let mut conditions = Vec::new();
-        let alone = matches!(catalog.unique(&self.target.table), Some([_]));
         for row in by_row {
             let [condition] = <[Condition; 1]>::try_from(row).ok()?;
             let bound = condition.iter().any(|(_, value)| !value.binds.is_empty());
