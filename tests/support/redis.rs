@@ -9,6 +9,11 @@ use crate::server::Stop;
 use crate::user::User;
 use crate::{Server, free_port, home};
 
+mod cluster;
+mod command;
+
+pub use cluster::RedisCluster;
+
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {

@@ -12,7 +12,9 @@ use crate::spec::Changed;
 mod breaker;
 mod builder;
 mod clear;
+mod cluster;
 mod convert;
+mod door;
 mod line;
 mod locks;
 mod names;
@@ -21,19 +23,22 @@ mod records;
 mod scripts;
 mod seen;
 mod server;
+mod servers;
 mod side;
 mod stamps;
+mod target;
 #[cfg(test)]
 mod tests;
 mod trouble;
 mod value;
 mod wake;
+mod wire;
 mod within;
 
 pub use builder::{RedisBuilder, RedisProtocol};
 
 use names::Kind;
-use server::Server;
+use servers::Servers;
 use side::Side;
 use trouble::Trouble;
 
@@ -78,7 +83,7 @@ use trouble::Trouble;
 ///
 /// A dropped call that may have set a claim or a lock ends it, behind itself on the same connection.
 pub struct RedisStore {
-    server: Arc<Server>,
+    server: Arc<Servers>,
     side: Side,
 }
 
@@ -101,6 +106,24 @@ impl RedisStore {
     /// Begins with the server's URL.
     pub fn builder(url: impl Into<String>) -> RedisBuilder {
         RedisBuilder::new(url)
+    }
+
+    /// Connects to a cluster, of which these URLs name some servers. The user, the password and the protocol of the first
+    /// are those of all.
+    ///
+    /// # Errors
+    ///
+    /// If a URL makes no sense, or a server that has keys does not answer in time or does not let this client do what it
+    /// must.
+    pub async fn cluster<U: Into<String>>(
+        urls: impl IntoIterator<Item = U>,
+    ) -> Result<Self, StoreError> {
+        Self::cluster_builder(urls).connect().await
+    }
+
+    /// Begins with the URLs of some servers of a cluster.
+    pub fn cluster_builder<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> RedisBuilder {
+        RedisBuilder::cluster(urls.into_iter().map(Into::into).collect())
     }
 
     fn later<'a, T: 'a>(

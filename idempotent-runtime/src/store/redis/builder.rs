@@ -4,20 +4,19 @@ use std::fmt;
 use std::time::Duration;
 
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo,
-    ProtocolVersion, RedisError, TlsCertificates,
+    Client, ClientTlsConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    RedisError, TlsCertificates,
 };
-use deadpool_redis::{Manager, Pool};
 use rustls::crypto::{CryptoProvider, ring};
 
+use super::cluster::Cluster;
 use super::line::Dial;
 use super::server::Server;
+use super::servers::{Servers, Way};
 use super::side::Side;
+use super::target::{Address, Target};
 use super::{RedisStore, Trouble};
 use crate::store::StoreError;
-
-/// How many commands of one connection wait to be written before who sends one waits, too.
-const BUFFER: usize = 1_024;
 
 /// How clients and servers speak.
 #[non_exhaustive]
@@ -50,7 +49,8 @@ pub enum RedisProtocol {
 /// ```
 #[must_use]
 pub struct RedisBuilder {
-    url: String,
+    urls: Vec<String>,
+    shape: Shape,
     deadline: Duration,
     pool_size: usize,
     protocol: Option<RedisProtocol>,
@@ -68,10 +68,25 @@ impl fmt::Debug for RedisBuilder {
     }
 }
 
+/// What is at the URLs.
+enum Shape {
+    One,
+    Cluster,
+}
+
 impl RedisBuilder {
     pub(super) fn new(url: impl Into<String>) -> Self {
+        Self::with(vec![url.into()], Shape::One)
+    }
+
+    pub(super) fn cluster(urls: Vec<String>) -> Self {
+        Self::with(urls, Shape::Cluster)
+    }
+
+    fn with(urls: Vec<String>, shape: Shape) -> Self {
         Self {
-            url: url.into(),
+            urls,
+            shape,
             deadline: Duration::from_millis(500),
             pool_size: 256,
             protocol: None,
@@ -124,23 +139,7 @@ impl RedisBuilder {
     ///
     /// If the URL or a certificate makes no sense, or the store's own thread cannot be started.
     pub fn build(self) -> Result<RedisStore, StoreError> {
-        let client = self.client().map_err(Trouble::from)?;
-        let config = AsyncConnectionConfig::new()
-            // Calls have a deadline as a whole.
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(BUFFER);
-        let manager = Manager::new_with_config(client.get_connection_info().clone(), config)
-            .map_err(Trouble::from)?;
-        let pool = Pool::builder(manager)
-            .max_size(self.pool_size)
-            .build()
-            .map_err(StoreError::new)?;
-        let dial = Dial {
-            pool,
-            deadline: self.deadline,
-        };
-        let server = Server::new(client, dial);
+        let server = Servers::new(self.way()?, self.deadline);
         let side = Side::start(&server).map_err(StoreError::new)?;
         Ok(RedisStore { server, side })
     }
@@ -157,8 +156,38 @@ impl RedisBuilder {
         Ok(store)
     }
 
-    fn client(&self) -> Result<Client, RedisError> {
-        let mut info = self.url.as_str().into_connection_info()?;
+    fn way(&self) -> Result<Way, Trouble> {
+        let clients = self.urls.iter().map(|url| self.client(url));
+        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        let first = clients
+            .first()
+            .ok_or_else(|| senseless("there is no URL"))?;
+        let target = Target {
+            info: first.get_connection_info().clone(),
+            pool_size: self.pool_size,
+        };
+        match self.shape {
+            Shape::One => Ok(Way::One(Server::new(Dial {
+                door: target.door(first.clone())?,
+                deadline: self.deadline,
+                in_cluster: false,
+            }))),
+            Shape::Cluster => {
+                if target.info.redis_settings().db() != 0 {
+                    return Err(senseless("a cluster has database 0 alone").into());
+                }
+                let seeds = clients
+                    .iter()
+                    .map(|client| Address::from_info(client.get_connection_info()));
+                let seeds = seeds.collect::<Option<_>>();
+                let seeds = seeds.ok_or_else(|| senseless("a cluster is in a network"))?;
+                Ok(Way::Cluster(Cluster::new(target, seeds, self.deadline)))
+            }
+        }
+    }
+
+    fn client(&self, url: &str) -> Result<Client, RedisError> {
+        let mut info = url.into_connection_info()?;
         if let Some(protocol) = self.protocol {
             let settings = info.redis_settings().clone();
             info = info.set_redis_settings(settings.set_protocol(match protocol {
@@ -182,6 +211,10 @@ impl RedisBuilder {
         };
         Client::build_with_tls(info, certificates)
     }
+}
+
+fn senseless(why: &'static str) -> RedisError {
+    (ErrorKind::InvalidClientConfig, why).into()
 }
 
 /// rustls has no cryptography of its own, and asks the process for one. An application's own choice stays.

@@ -24,6 +24,7 @@ macro_rules! on_both {
 }
 
 mod away;
+mod cluster;
 mod lines;
 mod lost;
 mod soak;
