@@ -11,8 +11,10 @@ use crate::{Server, free_port, home};
 
 mod cluster;
 mod command;
+mod sentinel;
 
 pub use cluster::RedisCluster;
+pub use sentinel::RedisSentinels;
 
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@ mod queue;
 mod records;
 mod scripts;
 mod seen;
+mod sentinel;
 mod server;
 mod servers;
 mod side;
@@ -124,6 +125,27 @@ impl RedisStore {
     /// Begins with the URLs of some servers of a cluster.
     pub fn cluster_builder<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> RedisBuilder {
         RedisBuilder::cluster(urls.into_iter().map(Into::into).collect())
+    }
+
+    /// Connects to whichever server the Sentinels at these URLs name as the primary `name`, and follows it elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If a URL makes no sense, no Sentinel knows such a primary, or it does not answer in time or does not let this client
+    /// do what it must.
+    pub async fn sentinel<U: Into<String>>(
+        name: impl Into<String>,
+        urls: impl IntoIterator<Item = U>,
+    ) -> Result<Self, StoreError> {
+        Self::sentinel_builder(name, urls).connect().await
+    }
+
+    /// Begins with the name of a primary and the URLs of its Sentinels.
+    pub fn sentinel_builder<U: Into<String>>(
+        name: impl Into<String>,
+        urls: impl IntoIterator<Item = U>,
+    ) -> RedisBuilder {
+        RedisBuilder::sentinel(name.into(), urls.into_iter().map(Into::into).collect())
     }
 
     fn later<'a, T: 'a>(

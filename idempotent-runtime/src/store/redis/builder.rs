@@ -1,6 +1,7 @@
 //! What can be said about a [`RedisStore`] before it is there.
 
 use std::fmt;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use deadpool_redis::redis::{
@@ -10,7 +11,9 @@ use deadpool_redis::redis::{
 use rustls::crypto::{CryptoProvider, ring};
 
 use super::cluster::Cluster;
+use super::door::Door;
 use super::line::Dial;
+use super::sentinel::Sentinel;
 use super::server::Server;
 use super::servers::{Servers, Way};
 use super::side::Side;
@@ -51,6 +54,7 @@ pub enum RedisProtocol {
 pub struct RedisBuilder {
     urls: Vec<String>,
     shape: Shape,
+    server: Option<String>,
     deadline: Duration,
     pool_size: usize,
     protocol: Option<RedisProtocol>,
@@ -72,6 +76,8 @@ impl fmt::Debug for RedisBuilder {
 enum Shape {
     One,
     Cluster,
+    /// Sentinels of the primary of this name.
+    Sentinel(String),
 }
 
 impl RedisBuilder {
@@ -83,10 +89,15 @@ impl RedisBuilder {
         Self::with(urls, Shape::Cluster)
     }
 
+    pub(super) fn sentinel(name: String, urls: Vec<String>) -> Self {
+        Self::with(urls, Shape::Sentinel(name))
+    }
+
     fn with(urls: Vec<String>, shape: Shape) -> Self {
         Self {
             urls,
             shape,
+            server: None,
             deadline: Duration::from_millis(500),
             pool_size: 256,
             protocol: None,
@@ -106,6 +117,13 @@ impl RedisBuilder {
     /// actix, and two threads of this crate. One more, beside the pool, is for waking. Default: 256.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections.max(1);
+        self
+    }
+
+    /// With Sentinel: a URL that has the servers' user, password and database in it, and says by `rediss://` that they want
+    /// TLS. Its host means nothing. Default: none of these. Without Sentinel it is not used.
+    pub fn servers(mut self, url: impl Into<String>) -> Self {
+        self.server = Some(url.into());
         self
     }
 
@@ -166,12 +184,29 @@ impl RedisBuilder {
             info: first.get_connection_info().clone(),
             pool_size: self.pool_size,
         };
-        match self.shape {
-            Shape::One => Ok(Way::One(Server::new(Dial {
-                door: target.door(first.clone())?,
+        let one = |door| {
+            Way::One(Server::new(Dial {
+                door,
                 deadline: self.deadline,
                 in_cluster: false,
-            }))),
+            }))
+        };
+        match &self.shape {
+            Shape::One => Ok(one(Door::One {
+                client: first.clone(),
+                pool: target.pool(first)?,
+            })),
+            Shape::Sentinel(name) => {
+                let server = self.server.as_deref().unwrap_or("redis://127.0.0.1/");
+                let info = self.client(server)?.get_connection_info().clone();
+                Ok(one(Door::Sentinel(Box::new(Sentinel {
+                    name: name.clone(),
+                    clients,
+                    target: Target { info, ..target },
+                    deadline: self.deadline,
+                    state: Mutex::default(),
+                }))))
+            }
             Shape::Cluster => {
                 if target.info.redis_settings().db() != 0 {
                     return Err(senseless("a cluster has database 0 alone").into());

@@ -14,6 +14,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::door::Door;
 use super::line::{Dial, Link, jittered};
 use super::server::Server;
 use super::target::{Address, Target, config};
@@ -193,9 +194,10 @@ impl Cluster {
         if let Some(node) = self.known().node(address) {
             return Ok(node);
         }
-        let door = self.target.door(self.target.client(address)?)?;
+        let client = self.target.client(address)?;
+        let pool = self.target.pool(&client)?;
         let dial = Dial {
-            door,
+            door: Door::One { client, pool },
             deadline: self.deadline,
             in_cluster: true,
         };

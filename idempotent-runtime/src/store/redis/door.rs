@@ -5,12 +5,16 @@ use std::fmt;
 use deadpool_redis::Pool;
 use deadpool_redis::redis::Client;
 
+use super::sentinel::Sentinel;
+use super::target::Address;
 use super::trouble::Trouble;
 
 /// Leads to one server at a time.
 pub(super) enum Door {
     /// Always the same.
     One { client: Client, pool: Pool },
+    /// Whichever is the primary.
+    Sentinel(Box<Sentinel>),
 }
 
 impl fmt::Debug for Door {
@@ -21,10 +25,14 @@ impl fmt::Debug for Door {
 }
 
 impl Door {
-    /// The connections to the server.
-    pub(super) async fn pool(&self) -> Result<Pool, Trouble> {
+    /// The connections to the server; and where it is, if it may be elsewhere later.
+    pub(super) async fn pool(&self) -> Result<(Option<Address>, Pool), Trouble> {
         match self {
-            Self::One { pool, .. } => Ok(pool.clone()),
+            Self::One { pool, .. } => Ok((None, pool.clone())),
+            Self::Sentinel(sentinel) => {
+                let (address, pool) = sentinel.pool().await?;
+                Ok((Some(address), pool))
+            }
         }
     }
 
@@ -32,6 +40,15 @@ impl Door {
     pub(super) async fn client(&self) -> Result<Client, Trouble> {
         match self {
             Self::One { client, .. } => Ok(client.clone()),
+            Self::Sentinel(sentinel) => sentinel.client().await,
+        }
+    }
+
+    /// Whether it leads elsewhere by now.
+    pub(super) async fn has_left(&self, address: Option<&Address>) -> bool {
+        match (self, address) {
+            (Self::Sentinel(sentinel), Some(address)) => sentinel.has_left(address).await,
+            _ => false,
         }
     }
 }

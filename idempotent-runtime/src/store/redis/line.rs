@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::door::Door;
 use super::scripts;
+use super::target::Address;
 use super::trouble::Trouble;
 use super::wire::Wire;
 use super::within::within;
@@ -50,6 +51,8 @@ pub(super) struct Link {
     connection: MultiplexedConnection,
     /// Of the server at its other end, which is one and the same as long as the connection lives.
     pub(super) epoch: u64,
+    /// Where that is, if another may take its place elsewhere.
+    address: Option<Address>,
     pub(super) runtime: Handle,
     broken: Arc<AtomicBool>,
     breaks: Arc<Notify>,
@@ -171,7 +174,7 @@ async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
 impl Dial {
     async fn dial(&self, runtime: &Handle) -> Result<(Connection, Arc<Link>), Trouble> {
         let dialled = within(self.deadline, async {
-            let pool = self.door.pool().await?;
+            let (address, pool) = self.door.pool().await?;
             let pooled = pool
                 .timeout_get(&AT_ONCE)
                 .await
@@ -181,17 +184,19 @@ impl Dial {
                 })?;
             let mut connection = MultiplexedConnection::clone(&pooled);
             match greet(&mut connection, self.in_cluster).await {
-                Ok(epoch) => Ok((pooled, connection, epoch)),
+                Ok(epoch) => Ok((pooled, connection, epoch, address)),
                 Err(trouble) => {
                     drop(Connection::take(pooled));
                     Err(trouble)
                 }
             }
         });
-        let (pooled, connection, epoch) = dialled.await.ok_or(Trouble::Late(self.deadline))??;
+        let (pooled, connection, epoch, address) =
+            dialled.await.ok_or(Trouble::Late(self.deadline))??;
         let link = Link {
             connection,
             epoch,
+            address,
             runtime: runtime.clone(),
             broken: Arc::default(),
             breaks: Arc::default(),
@@ -212,7 +217,11 @@ impl Dial {
             }
             let epoch = within(self.deadline, ask_epoch(&mut connection, self.in_cluster)).await;
             match epoch.unwrap_or(Err(Trouble::Late(self.deadline))) {
-                Ok(epoch) if epoch == link.epoch => {}
+                Ok(epoch) if epoch == link.epoch => {
+                    if self.door.has_left(link.address.as_ref()).await {
+                        return Trouble::Away("another server is the primary".into());
+                    }
+                }
                 Ok(_) => return Trouble::Away("another server answers".into()),
                 Err(trouble) => return trouble,
             }

@@ -5,7 +5,6 @@ use std::fmt;
 use deadpool_redis::redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo};
 use deadpool_redis::{Manager, Pool};
 
-use super::door::Door;
 use super::trouble::Trouble;
 
 /// How many commands of one connection wait to be written before who sends one waits, too.
@@ -80,13 +79,12 @@ impl Target {
     }
 
     /// Its connections.
-    pub(super) fn door(&self, client: Client) -> Result<Door, Trouble> {
+    pub(super) fn pool(&self, client: &Client) -> Result<Pool, Trouble> {
         let manager = Manager::new_with_config(client.get_connection_info().clone(), config())?;
-        let pool = Pool::builder(manager)
+        Pool::builder(manager)
             .max_size(self.pool_size)
             .build()
-            .map_err(|error| Trouble::Away(error.to_string().into()))?;
-        Ok(Door::One { client, pool })
+            .map_err(|error| Trouble::Away(error.to_string().into()))
     }
 }
 

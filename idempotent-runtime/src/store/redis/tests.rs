@@ -27,6 +27,7 @@ mod away;
 mod cluster;
 mod lines;
 mod lost;
+mod sentinel;
 mod soak;
 mod turns;
 mod values;
