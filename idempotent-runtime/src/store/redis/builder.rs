@@ -193,7 +193,7 @@ impl RedisBuilder {
         };
         match &self.shape {
             Shape::One => Ok(one(Door::One {
-                client: first.clone(),
+                client: Box::new(first.clone()),
                 pool: target.pool(first)?,
             })),
             Shape::Sentinel(name) => {

@@ -121,7 +121,7 @@ impl Cluster {
                 return answer;
             };
             let next = self.next(slot, &node, trouble);
-            if matches!(next, Next::Give) || Instant::now() >= end {
+            if matches!(next, Next::Give) || Instant::now() + PAUSE >= end {
                 return answer;
             }
             if matches!(next, Next::Later) || tries >= FOLLOWED {
@@ -195,7 +195,7 @@ impl Cluster {
             return Ok(node);
         }
         let client = self.target.client(address)?;
-        let pool = self.target.pool(&client)?;
+        let (pool, client) = (self.target.pool(&client)?, Box::new(client));
         let dial = Dial {
             door: Door::One { client, pool },
             deadline: self.deadline,

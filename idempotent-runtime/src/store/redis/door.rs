@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 /// Leads to one server at a time.
 pub(super) enum Door {
     /// Always the same.
-    One { client: Client, pool: Pool },
+    One { client: Box<Client>, pool: Pool },
     /// Whichever is the primary.
     Sentinel(Box<Sentinel>),
 }
@@ -39,7 +39,7 @@ impl Door {
     /// For connections of another kind.
     pub(super) async fn client(&self) -> Result<Client, Trouble> {
         match self {
-            Self::One { client, .. } => Ok(client.clone()),
+            Self::One { client, .. } => Ok(Client::clone(client)),
             Self::Sentinel(sentinel) => sentinel.client().await,
         }
     }

@@ -263,8 +263,12 @@ async fn ask_epoch(
     let is_in_cluster = ["redis_mode:", "server_mode:"]
         .map(|mode| field(&server, mode))
         .contains(&Some("cluster"));
-    if is_in_cluster && !in_cluster {
-        let hint = "it is one of a cluster, which takes `RedisStore::cluster`";
+    if is_in_cluster != in_cluster {
+        let hint = if is_in_cluster {
+            "it is one of a cluster, which takes `RedisStore::cluster`"
+        } else {
+            "it is in no cluster"
+        };
         return Err(Trouble::Away(hint.into()));
     }
     if field(&server, "redis_version:").is_some_and(is_too_old) {

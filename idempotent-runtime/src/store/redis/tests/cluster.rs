@@ -14,6 +14,8 @@ on_both![
     a_slot_in_mid_move_is_followed,
     a_moved_slot_is_followed,
     an_unknown_record_in_a_cluster_is_a_miss_and_removed,
+    what_is_no_cluster_is_told,
+    a_user_of_a_cluster_needs_no_more_rights_than_documented,
 ];
 
 async fn join(cluster: &RedisCluster) -> RedisStore {
@@ -233,4 +235,23 @@ async fn an_unknown_record_in_a_cluster_is_a_miss_and_removed(flavor: Flavor) {
         let _: i64 = raw(node).rpush(key, "x").unwrap();
         assert_eq!(miss(store, "a").await, Miss::Absent);
     }
+}
+
+async fn what_is_no_cluster_is_told(flavor: Flavor) {
+    let redis = flavor.start();
+    assert!(RedisStore::cluster([redis.url()]).await.is_err());
+    assert!(RedisStore::cluster(Vec::<String>::new()).await.is_err());
+    let numbered = RedisStore::cluster([format!("{}1", redis.url())]).await;
+    assert!(numbered.unwrap_err().to_string().contains("database 0"));
+}
+
+async fn a_user_of_a_cluster_needs_no_more_rights_than_documented(flavor: Flavor) {
+    let cluster = flavor.start_cluster();
+    for node in cluster.nodes() {
+        let user = format!("ACL SETUSER shop {} +asking +cluster|slots", ways::RIGHTS);
+        let _: () = send(node, &user);
+    }
+    // One server is enough to find the others.
+    let url = ways::url(&cluster.nodes()[4], "shop:s3cr%3At");
+    suite::check(async || RedisStore::cluster([url.clone()]).await.unwrap()).await;
 }

@@ -12,10 +12,10 @@ on_both![
     a_server_of_a_cluster_is_not_taken_for_one_by_itself,
 ];
 
-const RIGHTS: &str = "on >s3cr:t ~idempotent:* &idempotent:* -@all +del +evalsha +get +getrange +incr +info +mget \
+pub(super) const RIGHTS: &str = "on >s3cr:t ~idempotent:* &idempotent:* -@all +del +evalsha +get +getrange +incr +info +mget \
     +pexpire +ping +pttl +publish +script|load +set +subscribe +unsubscribe +scan +unlink";
 
-fn url(redis: &Redis, user: &str) -> String {
+pub(super) fn url(redis: &Redis, user: &str) -> String {
     format!("redis://{user}@127.0.0.1:{}/", redis.port())
 }
 
