@@ -1,7 +1,8 @@
 //! Real servers and exact bytes for the tests of idempotent.
 //!
 //! * [`Postgres`], [`Redis`], [`MariaDb`]: a server of its own on a free port, in a directory of its own.
-//!   A [`Redis`] may be a Valkey, see [`Flavor`].
+//!   A [`Redis`] may be a Valkey, see [`Flavor`]; a [`RedisCluster`] is six of them, and
+//!   [`RedisSentinels`] watch over two.
 //!   [`postgres()`], [`redis()`] and [`mariadb()`] share one among the tests of a process.
 //! * [`Server`]: a program under test, its output read line by line, to be paused or killed.
 //! * [`http`]: HTTP/1.1 by hand, for exact bytes and connections that are cut.
@@ -31,6 +32,6 @@ mod wait;
 pub use mariadb::{MariaDb, mariadb};
 pub use port::free_port;
 pub use postgres::{Postgres, postgres};
-pub use redis::{Flavor, Redis, redis};
+pub use redis::{Flavor, Redis, RedisCluster, RedisSentinels, redis};
 pub use server::Server;
 pub use wait::{DEADLINE, eventually, eventually_async};

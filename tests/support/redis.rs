@@ -9,6 +9,13 @@ use crate::server::Stop;
 use crate::user::User;
 use crate::{Server, free_port, home};
 
+mod cluster;
+mod command;
+mod sentinel;
+
+pub use cluster::RedisCluster;
+pub use sentinel::RedisSentinels;
+
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {

@@ -1,23 +1,25 @@
 //! What can be said about a [`RedisStore`] before it is there.
 
 use std::fmt;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo,
-    ProtocolVersion, RedisError, TlsCertificates,
+    Client, ClientTlsConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    RedisError, TlsCertificates,
 };
-use deadpool_redis::{Manager, Pool};
 use rustls::crypto::{CryptoProvider, ring};
 
+use super::cluster::Cluster;
+use super::door::Door;
 use super::line::Dial;
+use super::sentinel::Sentinel;
 use super::server::Server;
+use super::servers::{Servers, Way};
 use super::side::Side;
+use super::target::{Address, Target};
 use super::{RedisStore, Trouble};
 use crate::store::StoreError;
-
-/// How many commands of one connection wait to be written before who sends one waits, too.
-const BUFFER: usize = 1_024;
 
 /// How clients and servers speak.
 #[non_exhaustive]
@@ -50,7 +52,9 @@ pub enum RedisProtocol {
 /// ```
 #[must_use]
 pub struct RedisBuilder {
-    url: String,
+    urls: Vec<String>,
+    shape: Shape,
+    server: Option<String>,
     deadline: Duration,
     pool_size: usize,
     protocol: Option<RedisProtocol>,
@@ -68,10 +72,32 @@ impl fmt::Debug for RedisBuilder {
     }
 }
 
+/// What is at the URLs.
+enum Shape {
+    One,
+    Cluster,
+    /// Sentinels of the primary of this name.
+    Sentinel(String),
+}
+
 impl RedisBuilder {
     pub(super) fn new(url: impl Into<String>) -> Self {
+        Self::with(vec![url.into()], Shape::One)
+    }
+
+    pub(super) fn cluster(urls: Vec<String>) -> Self {
+        Self::with(urls, Shape::Cluster)
+    }
+
+    pub(super) fn sentinel(name: String, urls: Vec<String>) -> Self {
+        Self::with(urls, Shape::Sentinel(name))
+    }
+
+    fn with(urls: Vec<String>, shape: Shape) -> Self {
         Self {
-            url: url.into(),
+            urls,
+            shape,
+            server: None,
             deadline: Duration::from_millis(500),
             pool_size: 256,
             protocol: None,
@@ -91,6 +117,13 @@ impl RedisBuilder {
     /// actix, and two threads of this crate. One more, beside the pool, is for waking. Default: 256.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections.max(1);
+        self
+    }
+
+    /// With Sentinel: a URL that has the servers' user, password and database in it, and says by `rediss://` that they want
+    /// TLS. Its host means nothing. Default: none of these. Without Sentinel it is not used.
+    pub fn servers(mut self, url: impl Into<String>) -> Self {
+        self.server = Some(url.into());
         self
     }
 
@@ -124,23 +157,7 @@ impl RedisBuilder {
     ///
     /// If the URL or a certificate makes no sense, or the store's own thread cannot be started.
     pub fn build(self) -> Result<RedisStore, StoreError> {
-        let client = self.client().map_err(Trouble::from)?;
-        let config = AsyncConnectionConfig::new()
-            // Calls have a deadline as a whole.
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(BUFFER);
-        let manager = Manager::new_with_config(client.get_connection_info().clone(), config)
-            .map_err(Trouble::from)?;
-        let pool = Pool::builder(manager)
-            .max_size(self.pool_size)
-            .build()
-            .map_err(StoreError::new)?;
-        let dial = Dial {
-            pool,
-            deadline: self.deadline,
-        };
-        let server = Server::new(client, dial);
+        let server = Servers::new(self.way()?, self.deadline);
         let side = Side::start(&server).map_err(StoreError::new)?;
         Ok(RedisStore { server, side })
     }
@@ -157,8 +174,55 @@ impl RedisBuilder {
         Ok(store)
     }
 
-    fn client(&self) -> Result<Client, RedisError> {
-        let mut info = self.url.as_str().into_connection_info()?;
+    fn way(&self) -> Result<Way, Trouble> {
+        let clients = self.urls.iter().map(|url| self.client(url));
+        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        let first = clients
+            .first()
+            .ok_or_else(|| senseless("there is no URL"))?;
+        let target = Target {
+            info: first.get_connection_info().clone(),
+            pool_size: self.pool_size,
+        };
+        let one = |door| {
+            Way::One(Server::new(Dial {
+                door,
+                deadline: self.deadline,
+                in_cluster: false,
+            }))
+        };
+        match &self.shape {
+            Shape::One => Ok(one(Door::One {
+                client: Box::new(first.clone()),
+                pool: target.pool(first)?,
+            })),
+            Shape::Sentinel(name) => {
+                let server = self.server.as_deref().unwrap_or("redis://127.0.0.1/");
+                let info = self.client(server)?.get_connection_info().clone();
+                Ok(one(Door::Sentinel(Box::new(Sentinel {
+                    name: name.clone(),
+                    clients,
+                    target: Target { info, ..target },
+                    deadline: self.deadline,
+                    state: Mutex::default(),
+                }))))
+            }
+            Shape::Cluster => {
+                if target.info.redis_settings().db() != 0 {
+                    return Err(senseless("a cluster has database 0 alone").into());
+                }
+                let seeds = clients
+                    .iter()
+                    .map(|client| Address::from_info(client.get_connection_info()));
+                let seeds = seeds.collect::<Option<_>>();
+                let seeds = seeds.ok_or_else(|| senseless("a cluster is in a network"))?;
+                Ok(Way::Cluster(Cluster::new(target, seeds, self.deadline)))
+            }
+        }
+    }
+
+    fn client(&self, url: &str) -> Result<Client, RedisError> {
+        let mut info = url.into_connection_info()?;
         if let Some(protocol) = self.protocol {
             let settings = info.redis_settings().clone();
             info = info.set_redis_settings(settings.set_protocol(match protocol {
@@ -182,6 +246,10 @@ impl RedisBuilder {
         };
         Client::build_with_tls(info, certificates)
     }
+}
+
+fn senseless(why: &'static str) -> RedisError {
+    (ErrorKind::InvalidClientConfig, why).into()
 }
 
 /// rustls has no cryptography of its own, and asks the process for one. An application's own choice stays.

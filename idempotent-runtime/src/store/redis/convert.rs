@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Pipeline, RedisResult, Value};
 
 use super::line::jittered;
+use super::wire::Wire;
 
 /// The longest life that is asked for. Redis refuses what does not fit into its own clock.
 const LONGEST: u64 = 1_000 * 86_400 * 365 * 100;
@@ -43,7 +43,7 @@ pub(super) fn as_text(value: &Value) -> Option<&str> {
 /// Sends commands that only read; `None` if a key holds something of a type that none of ours is.
 pub(super) async fn read_all(
     commands: &Pipeline,
-    mut connection: MultiplexedConnection,
+    mut connection: Wire,
 ) -> RedisResult<Option<Vec<Value>>> {
     let answers: Vec<Value> = commands.query_async(&mut connection).await?;
     for answer in &answers {

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisError};
-use deadpool_redis::{Connection, Pool, PoolError, Timeouts};
+use deadpool_redis::{Connection, PoolError, Timeouts};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use super::door::Door;
 use super::scripts;
+use super::target::Address;
 use super::trouble::Trouble;
+use super::wire::Wire;
 use super::within::within;
 use crate::sync::random;
 
@@ -36,24 +39,38 @@ const AT_ONCE: Timeouts = Timeouts {
 /// How connections are made.
 #[derive(Debug)]
 pub(super) struct Dial {
-    pub(super) pool: Pool,
+    pub(super) door: Door,
     pub(super) deadline: Duration,
+    /// Whether the server is to be one of a cluster, or one by itself.
+    pub(super) in_cluster: bool,
 }
 
 /// A connection that is ready.
+#[derive(Clone)]
 pub(super) struct Link {
     connection: MultiplexedConnection,
     /// Of the server at its other end, which is one and the same as long as the connection lives.
     pub(super) epoch: u64,
+    /// Where that is, if another may take its place elsewhere.
+    address: Option<Address>,
     pub(super) runtime: Handle,
-    broken: AtomicBool,
+    broken: Arc<AtomicBool>,
     breaks: Arc<Notify>,
+    asking: bool,
 }
 
 impl Link {
     /// Where a command is sent.
-    pub(super) fn connection(&self) -> MultiplexedConnection {
-        self.connection.clone()
+    pub(super) fn connection(&self) -> Wire {
+        Wire::new(self.connection.clone(), self.asking)
+    }
+
+    /// The same, for what is in a slot of a cluster that is being moved to this server.
+    pub(super) fn asking(&self) -> Self {
+        Self {
+            asking: true,
+            ..self.clone()
+        }
     }
 
     /// It is of no use any more; another takes its place.
@@ -157,37 +174,40 @@ async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
 impl Dial {
     async fn dial(&self, runtime: &Handle) -> Result<(Connection, Arc<Link>), Trouble> {
         let dialled = within(self.deadline, async {
-            let pooled = self
-                .pool
+            let (address, pool) = self.door.pool().await?;
+            let pooled = pool
                 .timeout_get(&AT_ONCE)
                 .await
                 .map_err(|error| match error {
-                    PoolError::Timeout(_) => Trouble::Full(self.pool.status().max_size),
+                    PoolError::Timeout(_) => Trouble::Full(pool.status().max_size),
                     error => Trouble::Away(error.to_string().into()),
                 })?;
             let mut connection = MultiplexedConnection::clone(&pooled);
-            match greet(&mut connection).await {
-                Ok(epoch) => Ok((pooled, connection, epoch)),
+            match greet(&mut connection, self.in_cluster).await {
+                Ok(epoch) => Ok((pooled, connection, epoch, address)),
                 Err(trouble) => {
                     drop(Connection::take(pooled));
                     Err(trouble)
                 }
             }
         });
-        let (pooled, connection, epoch) = dialled.await.ok_or(Trouble::Late(self.deadline))??;
+        let (pooled, connection, epoch, address) =
+            dialled.await.ok_or(Trouble::Late(self.deadline))??;
         let link = Link {
             connection,
             epoch,
+            address,
             runtime: runtime.clone(),
-            broken: AtomicBool::new(false),
+            broken: Arc::default(),
             breaks: Arc::default(),
+            asking: false,
         };
         Ok((pooled, Arc::new(link)))
     }
 
     /// Returns when a connection is of no use any more.
     async fn watch(&self, link: &Link) -> Trouble {
-        let mut connection = link.connection();
+        let mut connection = link.connection.clone();
         loop {
             tokio::select! {
                 () = sleep(CHECK) => {}
@@ -195,9 +215,13 @@ impl Dial {
                     return Trouble::Away("it was found broken".into());
                 }
             }
-            let epoch = within(self.deadline, ask_epoch(&mut connection)).await;
+            let epoch = within(self.deadline, ask_epoch(&mut connection, self.in_cluster)).await;
             match epoch.unwrap_or(Err(Trouble::Late(self.deadline))) {
-                Ok(epoch) if epoch == link.epoch => {}
+                Ok(epoch) if epoch == link.epoch => {
+                    if self.door.has_left(link.address.as_ref()).await {
+                        return Trouble::Away("another server is the primary".into());
+                    }
+                }
                 Ok(_) => return Trouble::Away("another server answers".into()),
                 Err(trouble) => return trouble,
             }
@@ -206,11 +230,11 @@ impl Dial {
 }
 
 /// Makes the server ready; its epoch.
-async fn greet(connection: &mut MultiplexedConnection) -> Result<u64, Trouble> {
+async fn greet(connection: &mut MultiplexedConnection, in_cluster: bool) -> Result<u64, Trouble> {
     let mut load = redis::pipe();
     scripts::load(&mut load);
     let (epoch, loaded) = futures_util::future::join(
-        ask_epoch(&mut connection.clone()),
+        ask_epoch(&mut connection.clone(), in_cluster),
         load.query_async::<()>(connection),
     )
     .await;
@@ -218,8 +242,12 @@ async fn greet(connection: &mut MultiplexedConnection) -> Result<u64, Trouble> {
     epoch
 }
 
-/// The epoch of the server that answers, which must be a primary.
-async fn ask_epoch(connection: &mut MultiplexedConnection) -> Result<u64, Trouble> {
+/// The epoch of the server that answers, which must be a primary. It is another after a restart, and another after every
+/// time that it was a replica meanwhile, which its `run_id` alone would not show.
+async fn ask_epoch(
+    connection: &mut MultiplexedConnection,
+    in_cluster: bool,
+) -> Result<u64, Trouble> {
     let (server, replication): (String, String) = redis::pipe()
         .cmd("INFO")
         .arg("server")
@@ -232,18 +260,30 @@ async fn ask_epoch(connection: &mut MultiplexedConnection) -> Result<u64, Troubl
         return Err(Trouble::Away("the server is no primary".into()));
     }
     // Redis' word for it, and Valkey's.
-    if ["redis_mode:", "server_mode:"]
+    let is_in_cluster = ["redis_mode:", "server_mode:"]
         .map(|mode| field(&server, mode))
-        .contains(&Some("cluster"))
-    {
-        return Err(Trouble::Away("clusters are not supported yet".into()));
+        .contains(&Some("cluster"));
+    if is_in_cluster != in_cluster {
+        let hint = if is_in_cluster {
+            "it is one of a cluster, which takes `RedisStore::cluster`"
+        } else {
+            "it is in no cluster"
+        };
+        return Err(Trouble::Away(hint.into()));
     }
     if field(&server, "redis_version:").is_some_and(is_too_old) {
         return Err(Trouble::Away("it must be Redis 7.0 or later".into()));
     }
-    field(&server, "run_id:")
-        .and_then(|id| u64::from_str_radix(id.get(..16)?, 16).ok())
+    let run = number(&server, "run_id:");
+    let history = number(&replication, "master_replid:");
+    run.zip(history)
+        .map(|(run, history)| run ^ history)
         .ok_or_else(|| Trouble::Away("the server does not tell its run_id".into()))
+}
+
+/// The beginning of a random number that the server tells.
+fn number(info: &str, name: &str) -> Option<u64> {
+    u64::from_str_radix(field(info, name)?.get(..16)?, 16).ok()
 }
 
 /// Valkey also tells which Redis it is compatible with.

@@ -7,7 +7,8 @@ use tokio::time::{Instant, timeout_at};
 use super::convert::{duration, millis, second_look};
 use super::names::{Kind, key};
 use super::scripts::{FREE, LOCK, RENEW};
-use super::server::{Server, Undo};
+use super::server::Undo;
+use super::servers::Servers;
 use super::trouble::Trouble;
 use super::value::{call_token, token};
 use crate::store::Claim;
@@ -20,7 +21,7 @@ enum Taken {
     Busy(Duration),
 }
 
-impl Server {
+impl Servers {
     pub(super) async fn lock(&self, lock: &Claim, wait: Duration) -> Result<bool, Trouble> {
         let end = after(Instant::now(), wait);
         let name = key(Kind::Lock, lock.id.as_str());
@@ -64,7 +65,7 @@ impl Server {
     /// Takes the lock, if nobody else has it.
     async fn take(&self, name: &str, lock: &Claim) -> Result<Taken, Trouble> {
         let (sent, call) = (Instant::now(), call_token(lock.execution));
-        let left = self.ask(|link| async move {
+        let left = self.ask(name, |link| async move {
             let mut take = LOCK.key(name);
             take.arg(&call).arg(millis(lock.lease));
             let undo = Undo::new(&link, name, call);
@@ -86,7 +87,7 @@ impl Server {
 
     pub(super) async fn renew(&self, kind: Kind, claim: &Claim) -> Result<bool, Trouble> {
         let name = &key(kind, claim.id.as_str());
-        self.ask(|link| async move {
+        self.ask(name, |link| async move {
             RENEW
                 .key(name)
                 .arg(&token(claim.execution))
@@ -99,7 +100,7 @@ impl Server {
 
     pub(super) async fn free(&self, kind: Kind, claim: &Claim) -> Result<bool, Trouble> {
         let name = &key(kind, claim.id.as_str());
-        self.ask(|link| async move {
+        self.ask(name, |link| async move {
             FREE.key(name)
                 .arg(&token(claim.execution))
                 .invoke_async(&mut link.connection())

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::convert::{as_bytes, as_text, duration, millis, read_all, second_look};
 use super::names::{Kind, key};
 use super::scripts::{KEEP, LOOK};
-use super::server::{Server, Undo};
+use super::server::Undo;
+use super::servers::{Servers, Way};
 use super::trouble::Trouble;
 use super::value::{self, CALL, Head, MAX_VALUE, call_token, execution_of, tag_of, token};
 use crate::key::{Fingerprint, RequestId};
@@ -24,8 +25,11 @@ enum Outcome {
     Unreadable(Vec<u8>, EnvelopeError),
 }
 
-impl Server {
+impl Servers {
     pub(super) async fn look(&self, claim: &Claim, changed: Changed) -> Result<Looked, Trouble> {
+        if let Way::Cluster(cluster) = &self.way {
+            return self.look_in(cluster, claim, changed).await;
+        }
         let record = key(Kind::Record, claim.id.as_str());
         if let Some((record, left)) = self.recall(&record).await? {
             return Ok(Looked::Hit(Arc::new(record), left));
@@ -65,7 +69,7 @@ impl Server {
             ask.cmd("MGET").arg(&*tags);
         }
         let ask = &ask;
-        let answer = self.ask(|link| async move {
+        let answer = self.ask(record, |link| async move {
             let answer = read_all(ask, link.connection()).await?;
             Ok((link.epoch, answer))
         });
@@ -80,7 +84,7 @@ impl Server {
     async fn ask_script(&self, asked: &Asked<'_>) -> Result<Outcome, Trouble> {
         let call = call_token(asked.claim.execution);
         let fingerprint = asked.claim.fingerprint.as_ref();
-        let reply = self.ask(|link| async move {
+        let reply = self.ask(asked.record, |link| async move {
             let mut look = LOOK.key(asked.record);
             look.key(asked.claim_key)
                 .arg(&call)
@@ -133,6 +137,9 @@ impl Server {
         record: Record,
         life: Duration,
     ) -> Result<bool, Trouble> {
+        if let Way::Cluster(cluster) = &self.way {
+            return self.keep_in(cluster, claim, record, life).await;
+        }
         let Ok((value, tags)) = value::write(record) else {
             self.free(Kind::Claim, claim).await?;
             return Ok(false);
@@ -140,7 +147,7 @@ impl Server {
         let claim_key = key(Kind::Claim, claim.id.as_str());
         let record_key = key(Kind::Record, claim.id.as_str());
         let (claim_key, record, keys, value) = (&claim_key, &record_key, &tags, &value[..]);
-        let kept = self.ask(|link| async move {
+        let kept = self.ask(claim_key, |link| async move {
             let mut keep = KEEP.key(claim_key);
             keep.key(record)
                 .key(keys)
@@ -159,8 +166,10 @@ impl Server {
     pub(super) async fn forget(&self, id: &RequestId) -> Result<bool, Trouble> {
         let record = key(Kind::Record, id.as_str());
         let forget = &redis::cmd("DEL").arg(&record).take();
-        self.ask(|link| async move { forget.query_async(&mut link.connection()).await })
-            .await
+        self.ask(&record, |link| async move {
+            forget.query_async(&mut link.connection()).await
+        })
+        .await
     }
 
     /// Returns when the claim is not this execution's any more, or after `wait`.
@@ -203,7 +212,9 @@ impl Server {
         ask.cmd("GETRANGE").arg(claim).arg(0).arg(15);
         ask.cmd("PTTL").arg(claim);
         let ask = &ask;
-        let answer = self.ask(|link| async move { read_all(ask, link.connection()).await });
+        let answer = self.ask(claim, |link| async move {
+            read_all(ask, link.connection()).await
+        });
         Ok(match answer.await?.as_deref() {
             Some([holder, Value::Int(left)])
                 if as_bytes(holder) == token(execution) && *left >= 0 =>
@@ -260,7 +271,7 @@ fn unreadable(value: &Value, error: EnvelopeError) -> Outcome {
     Outcome::Unreadable(execution_of(as_bytes(value)).to_vec(), error)
 }
 
-fn busy(claim: &[u8]) -> Result<Looked, Trouble> {
+pub(super) fn busy(claim: &[u8]) -> Result<Looked, Trouble> {
     let (execution, rest) = claim.split_first_chunk().ok_or(Trouble::Senseless)?;
     let fingerprint = rest.get(CALL - 16..).and_then(|rest| rest.try_into().ok());
     Ok(Looked::Busy {

@@ -20,6 +20,7 @@ macro_rules! scripts {
 
 scripts! {
     LOOK = "look.lua",
+    FIND = "find.lua",
     KEEP = "keep.lua",
     STAMP = "stamp.lua",
     LOCK = "lock.lua",

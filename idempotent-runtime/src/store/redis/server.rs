@@ -8,56 +8,36 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use deadpool_redis::redis::{Client, RedisResult, Value};
+use deadpool_redis::redis::{RedisResult, Value};
 use tokio::runtime::{Handle, Id};
 
 use super::breaker::Breaker;
 use super::line::{Dial, Line, Link};
-use super::queue::Queues;
 use super::scripts::FREE;
-use super::seen::Seen;
 use super::trouble::Trouble;
 use super::value::CALL;
-use super::wake::Wake;
 use super::within::within;
 
-/// What a store's calls share, and its own thread.
+/// One server, or whichever one Sentinel names.
 pub(super) struct Server {
-    pub(super) client: Client,
     pub(super) dial: Arc<Dial>,
     breaker: Breaker,
     lines: RwLock<HashMap<Id, (u64, Arc<Line>)>>,
     /// Numbers the lines.
     opened: AtomicU64,
-    pub(super) seen: Seen,
-    pub(super) queues: Queues,
-    pub(super) wake: Wake,
     /// To be found by the tasks that must not keep it alive.
     me: Weak<Server>,
 }
 
 impl Server {
-    pub(super) fn new(client: Client, dial: Dial) -> Arc<Self> {
+    pub(super) fn new(dial: Dial) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
-            client,
             dial: Arc::new(dial),
             breaker: Breaker::default(),
             lines: RwLock::default(),
             opened: AtomicU64::default(),
-            seen: Seen::default(),
-            queues: Queues::default(),
-            wake: Wake::default(),
             me: Weak::clone(me),
         })
-    }
-
-    /// Sees whether there is a connection to a server that may be used.
-    pub(super) async fn check(&self) -> Result<(), Trouble> {
-        self.ask(|_| async { Ok(()) }).await
-    }
-
-    pub(super) fn deadline(&self) -> Duration {
-        self.dial.deadline
     }
 
     /// Asks the server; once more if the connection turns out to be lost, as it may have been for long. So whatever is
@@ -70,9 +50,21 @@ impl Server {
     where
         F: Future<Output = RedisResult<T>>,
     {
+        self.ask_within(self.dial.deadline, ask).await
+    }
+
+    /// The same, when some of the time is over already.
+    pub(super) async fn ask_within<T, F>(
+        &self,
+        deadline: Duration,
+        ask: impl Fn(Arc<Link>) -> F,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
         let pass = self.breaker.pass().ok_or(Trouble::Resting)?;
         let line = self.line()?;
-        let asked = within(self.deadline(), async {
+        let asked = within(deadline, async {
             let mut again = false;
             loop {
                 let link = line.link().await?;
@@ -87,7 +79,9 @@ impl Server {
                 again = true;
             }
         });
-        let answer = asked.await.unwrap_or(Err(Trouble::Late(self.deadline())));
+        let answer = asked
+            .await
+            .unwrap_or(Err(Trouble::Late(self.dial.deadline)));
         match &answer {
             Err(trouble) if trouble.is_away() => pass.failed(),
             Err(Trouble::NoRuntime) => {}

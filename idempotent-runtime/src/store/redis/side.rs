@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::server::Server;
+use super::servers::Servers;
 use super::stamps::Job;
 use super::trouble::Trouble;
 use crate::store::{Stamp, Stamped};
@@ -20,7 +20,7 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn start(server: &Arc<Server>) -> io::Result<Self> {
+    pub(super) fn start(server: &Arc<Servers>) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("idempotent-redis")
@@ -28,10 +28,7 @@ impl Side {
             .build()?;
         let waking = Arc::clone(server);
         runtime.spawn(async move {
-            waking
-                .wake
-                .serve(waking.client.clone(), waking.deadline())
-                .await;
+            waking.tend().await;
         });
         Ok(Self {
             runtime: Some(runtime),
@@ -41,7 +38,7 @@ impl Side {
     /// Stamps from any thread, which blocks meanwhile.
     pub(super) fn stamp(
         &self,
-        server: &Arc<Server>,
+        server: &Arc<Servers>,
         stamp: &Stamp<'_>,
     ) -> Result<Stamped, Trouble> {
         let runtime = self.runtime.as_ref().ok_or(Trouble::NoRuntime)?;

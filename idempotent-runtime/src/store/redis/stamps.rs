@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use deadpool_redis::redis::Value;
+use deadpool_redis::redis::{RedisResult, Value};
 
 use super::convert::{as_bytes, millis};
+use super::line::Link;
 use super::names::{COUNTER, tag_key};
 use super::scripts::STAMP;
-use super::server::Server;
+use super::servers::{Servers, Way};
 use super::trouble::Trouble;
 use super::value::read_version;
 use crate::store::{Stamp, Stamped, Version};
@@ -40,7 +41,36 @@ impl Job {
         }
     }
 
-    fn understand(&self, epoch: u64, reply: &[Value]) -> Result<Stamped, Trouble> {
+    pub(super) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// A job for some of the tags.
+    pub(super) fn part(&self, places: &[usize]) -> Self {
+        let renewals = places.iter().map(|place| self.renewals[*place]);
+        Self {
+            keys: places
+                .iter()
+                .map(|place| self.keys[*place].clone())
+                .collect(),
+            renewals: renewals.collect(),
+            ..*self
+        }
+    }
+
+    /// Does it, with this counter.
+    pub(super) async fn send(&self, counter: &str, link: &Link) -> RedisResult<Vec<Value>> {
+        let mut stamp = STAMP.key(counter);
+        stamp
+            .key(&self.keys)
+            .arg(&self.nonce.to_be_bytes())
+            .arg(u8::from(self.create))
+            .arg(self.life)
+            .arg(&self.renewals);
+        stamp.invoke_async(&mut link.connection()).await
+    }
+
+    pub(super) fn understand(&self, epoch: u64, reply: &[Value]) -> Result<Stamped, Trouble> {
         let [now, befores @ ..] = reply else {
             return Err(Trouble::Senseless);
         };
@@ -64,17 +94,13 @@ impl Job {
     }
 }
 
-impl Server {
+impl Servers {
     pub(super) async fn stamp(&self, job: &Job) -> Result<Stamped, Trouble> {
-        let answer = self.ask(|link| async move {
-            let mut stamp = STAMP.key(COUNTER);
-            stamp
-                .key(&job.keys)
-                .arg(&job.nonce.to_be_bytes())
-                .arg(u8::from(job.create))
-                .arg(job.life)
-                .arg(&job.renewals);
-            let reply: Vec<Value> = stamp.invoke_async(&mut link.connection()).await?;
+        if let Way::Cluster(cluster) = &self.way {
+            return cluster.stamp(job).await;
+        }
+        let answer = self.ask(COUNTER, |link| async move {
+            let reply = job.send(COUNTER, &link).await?;
             // Of the server that stamped: it is what the record must still find there.
             Ok((link.epoch, reply))
         });

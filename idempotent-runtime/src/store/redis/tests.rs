@@ -24,8 +24,10 @@ macro_rules! on_both {
 }
 
 mod away;
+mod cluster;
 mod lines;
 mod lost;
+mod sentinel;
 mod soak;
 mod turns;
 mod values;

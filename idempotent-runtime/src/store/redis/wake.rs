@@ -5,6 +5,7 @@
 //! and then, and whenever the connection was renewed.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use super::line::jittered;
+use super::trouble::Trouble;
 use super::within::within;
 use crate::sync::{after, lock};
 
@@ -115,9 +117,13 @@ impl Wake {
     }
 
     /// Keeps the subscriptions, for ever.
-    pub(super) async fn serve(&self, client: Client, deadline: Duration) {
+    pub(super) async fn serve<F>(&self, client: impl Fn() -> F, deadline: Duration)
+    where
+        F: Future<Output = Result<Client, Trouble>>,
+    {
         loop {
-            match within(deadline, client.get_async_pubsub()).await {
+            let connecting = async { Ok::<_, Trouble>(client().await?.get_async_pubsub().await?) };
+            match within(deadline, connecting).await {
                 Some(Ok(connection)) => {
                     let (sink, stream) = connection.split();
                     let subscriber = Subscriber {

@@ -6,6 +6,7 @@ on_both![
     a_killed_server_is_an_error_and_its_successor_is_found,
     h24_a_record_that_survived_a_restart_is_a_miss,
     h24_a_server_that_is_no_primary_any_more_is_left,
+    h24_a_server_that_was_a_replica_meanwhile_is_another,
     a_stalled_server_costs_its_deadline_three_times,
     a_stalled_server_does_not_hold_up_a_stamp_for_longer_than_the_deadline,
     an_emptied_server_has_no_records_and_no_stale_ones,
@@ -80,6 +81,20 @@ async fn h24_a_server_that_is_no_primary_any_more_is_left(flavor: Flavor) {
     // What would write is refused, and then the connection is not used again.
     assert!(store.look(&claim("b"), Changed::Run).await.is_err());
     assert!(store.look(&claim("a"), Changed::Run).await.is_err());
+}
+
+async fn h24_a_server_that_was_a_replica_meanwhile_is_another(flavor: Flavor) {
+    let redis = flavor.start();
+    let store = hasty(&redis).await;
+    run(&store, "a", &["t"]).await;
+    // Too fast to be seen, and its `run_id` is what it was. But what it had may have been replaced by another's.
+    let _: () = send(&redis, "REPLICAOF 127.0.0.1 1");
+    let _: () = send(&redis, "REPLICAOF NO ONE");
+    eventually_async("the record is void", async || {
+        let looked = look(&store, "a").await;
+        matches!(looked, Looked::Claimed(Miss::Epoch))
+    })
+    .await;
 }
 
 async fn a_stalled_server_costs_its_deadline_three_times(flavor: Flavor) {

@@ -42,12 +42,12 @@ async fn each_runtime_has_one_connection_and_takes_it_along_when_it_ends(flavor:
         })
         .collect();
     eventually_async("all have one", async || clients(&redis) == own + 3).await;
-    assert_eq!(store.server.lines(), 5);
+    assert_eq!(lines(&store), 5);
     for (sender, thread) in workers {
         drop(sender);
         thread.join().unwrap();
     }
-    assert_eq!(store.server.lines(), 2);
+    assert_eq!(lines(&store), 2);
     eventually_async("they are closed", async || clients(&redis) == own).await;
 }
 
@@ -106,4 +106,11 @@ async fn a_blocked_thread_is_no_failure(flavor: Flavor) {
         .find_map(|line| line.strip_prefix("total_connections_received:"));
     // This store's two (it has not stamped), and those of this test.
     assert_eq!(made.unwrap().trim(), "3");
+}
+
+fn lines(store: &RedisStore) -> usize {
+    match &store.server.way {
+        servers::Way::One(server) => server.lines(),
+        servers::Way::Cluster(_) => unreachable!("there is one server"),
+    }
 }

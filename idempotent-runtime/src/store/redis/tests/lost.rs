@@ -107,7 +107,7 @@ async fn h29_the_end_of_a_lost_call_does_not_end_its_repetition(flavor: Flavor) 
     assert!(store.lock(&holder, LONG).await.unwrap());
     for key in ["idempotent:{a}:claim", "idempotent:{a}:lock"] {
         // A call of the same execution, which was given up before those that have set them.
-        let lost = store.server.ask(|link| async move {
+        let lost = store.server.ask(key, |link| async move {
             drop(Undo::new(&link, key, call_token(holder.execution)));
             Ok(())
         });

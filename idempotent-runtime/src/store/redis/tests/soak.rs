@@ -17,20 +17,20 @@ on_both![
 const TIME: Duration = Duration::from_secs(3);
 
 /// A number below this.
-fn any(below: u64) -> u64 {
+pub(super) fn any(below: u64) -> u64 {
     RandomState::new().hash_one(Instant::now()) % below
 }
 
 /// A row: who changes it holds the lock until the change is committed, as a database has it.
 #[derive(Default)]
-struct Row {
+pub(super) struct Row {
     lock: Mutex<()>,
-    committed: AtomicU64,
+    pub(super) committed: AtomicU64,
 }
 
 impl Row {
     /// Stamps, then commits; `None` if it was not stamped, and so not committed.
-    async fn change(
+    pub(super) async fn change(
         &self,
         store: &Arc<RedisStore>,
         tag: &str,
@@ -52,7 +52,7 @@ impl Row {
 }
 
 /// One request: replayed or run. Whether it was replayed.
-async fn request(store: &Arc<RedisStore>, row: &Row, name: &str) -> bool {
+pub(super) async fn request(store: &Arc<RedisStore>, row: &Row, name: &str) -> bool {
     let before = row.committed.load(Ordering::SeqCst);
     let claim = Claim {
         lease: Duration::from_millis(500),

@@ -9,13 +9,13 @@ on_both![
     a_user_without_rights_or_with_another_password_is_told_so,
     both_protocols_keep_the_contract,
     passwords_are_in_no_message,
-    a_cluster_is_refused_until_it_is_supported,
+    a_server_of_a_cluster_is_not_taken_for_one_by_itself,
 ];
 
-const RIGHTS: &str = "on >s3cr:t ~idempotent:* &idempotent:* -@all +del +evalsha +get +getrange +incr +info +mget \
+pub(super) const RIGHTS: &str = "on >s3cr:t ~idempotent:* &idempotent:* -@all +del +evalsha +get +getrange +incr +info +mget \
     +pexpire +ping +pttl +publish +script|load +set +subscribe +unsubscribe +scan +unlink";
 
-fn url(redis: &Redis, user: &str) -> String {
+pub(super) fn url(redis: &Redis, user: &str) -> String {
     format!("redis://{user}@127.0.0.1:{}/", redis.port())
 }
 
@@ -86,10 +86,10 @@ async fn passwords_are_in_no_message(flavor: Flavor) {
     assert!(!messages.contains("s3cret"), "{messages}");
 }
 
-async fn a_cluster_is_refused_until_it_is_supported(flavor: Flavor) {
+async fn a_server_of_a_cluster_is_not_taken_for_one_by_itself(flavor: Flavor) {
     let redis = flavor.start_with(&["--cluster-enabled", "yes"]);
     let error = RedisStore::connect(redis.url()).await.unwrap_err();
-    assert!(error.to_string().contains("clusters"), "{error}");
+    assert!(error.to_string().contains("RedisStore::cluster"), "{error}");
 }
 
 /// An authority, and a certificate and key of 127.0.0.1 that it has signed, as PEM.
