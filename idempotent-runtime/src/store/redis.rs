@@ -55,7 +55,7 @@ use trouble::Trouble;
 /// * A record is valid on the server that its tags were stamped on and nowhere else: after a restart or a failover every
 ///   record that depends on rows is a miss. A server that is no primary any more is noticed within a second.
 /// * A tag that was evicted is a miss. A claim or a lock that was evicted is no claim and no lock: do not let the server
-///   evict (`maxmemory-policy noeviction`), or give it a policy that spares what has a long time to live.
+///   evict (`maxmemory-policy noeviction`).
 /// * Times are measured by the server, whose clock should not jump.
 ///
 /// # Connections

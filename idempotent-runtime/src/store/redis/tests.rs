@@ -26,6 +26,7 @@ macro_rules! on_both {
 mod away;
 mod lines;
 mod lost;
+mod sizes;
 mod soak;
 mod turns;
 mod values;
