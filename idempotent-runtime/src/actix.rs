@@ -17,6 +17,7 @@ use crate::execution::{self, Execution, Scope, Unkept};
 use crate::flow::{Asked, Engine, Entry, Refusal, Replay, Run, Why};
 use crate::idempotent::Idempotent;
 use crate::key::{self, Identified};
+use crate::meters;
 use crate::reply::Reply;
 use crate::spec::Spec;
 
@@ -133,11 +134,9 @@ impl Call {
                     cached: spec.cache.is_some(),
                     run,
                 };
-                detached(
-                    spec.name,
-                    execution::on_task(scope, running.call(handler, args)),
-                )
-                .await
+                let span = tracing::info_span!("idempotent.run", handler = spec.name, execution = %execution.id);
+                let run = running.call(meters::Run::begin(spec.name), handler, args);
+                detached(spec.name, execution::on_task(scope, run).instrument(span)).await
             }
         }
     }
@@ -189,7 +188,7 @@ async fn detached(
     name: &'static str,
     run: impl Future<Output = HttpResponse> + 'static,
 ) -> HttpResponse {
-    match rt::spawn(run.in_current_span()).await {
+    match rt::spawn(run).await {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(handler = name, %error, "the handler panicked");
@@ -231,7 +230,7 @@ struct Running {
 }
 
 impl Running {
-    async fn call<H, Args>(self, handler: H, args: Args) -> HttpResponse
+    async fn call<H, Args>(self, metered: meters::Run, handler: H, args: Args) -> HttpResponse
     where
         H: Handler<Args>,
         Args: 'static,
@@ -243,6 +242,7 @@ impl Running {
             .await
             .respond_to(&self.request)
             .map_into_boxed_body();
+        metered.replied();
         if !self.run.is_cached() {
             return self.unkept(response);
         }
@@ -256,6 +256,7 @@ impl Running {
     /// The handler keeps no replies, or the store is away.
     fn unkept(self, mut response: HttpResponse) -> HttpResponse {
         if self.run.why == Why::Unprotected && self.cached {
+            meters::kept(self.run.handler(), 0, Err(&Unkept::StoreAway));
             status::stored(
                 &self.engine,
                 &self.identified,
@@ -282,6 +283,7 @@ impl Running {
     }
 
     fn stream(self, mut response: HttpResponse, why: &Unkept) -> HttpResponse {
+        meters::kept(self.run.handler(), 0, Err(why));
         status::stored(
             &self.engine,
             &self.identified,

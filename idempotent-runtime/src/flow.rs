@@ -32,6 +32,7 @@ use crate::execution::{Execution, Unkept};
 use crate::hold::Hold;
 use crate::keeper::Keeper;
 use crate::key::{Fingerprint, Identified, RequestId, Rules};
+use crate::meters::{self, Wait, Waited};
 use crate::names::Names;
 use crate::owed::Owed;
 use crate::policy::{is_of_its_headers, kept_form};
@@ -115,6 +116,7 @@ pub(crate) enum Why {
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) why: Why,
+    handler: &'static str,
     engine: Arc<Engine>,
     keep: Option<(Duration, Keep)>,
     id: RequestId,
@@ -148,6 +150,13 @@ impl Engine {
     ///
     /// A dropped call leaves no lock and no claim behind.
     pub(crate) async fn enter(self: &Arc<Self>, asked: Asked<'_>) -> Entry {
+        let handler = asked.spec.name;
+        let entry = self.find_entry(asked).await;
+        meters::entered(handler, &entry);
+        entry
+    }
+
+    async fn find_entry(self: &Arc<Self>, asked: Asked<'_>) -> Entry {
         if self.stopping.load(Ordering::Acquire) {
             return Entry::Refused(Refusal::Stopping);
         }
@@ -165,7 +174,7 @@ impl Engine {
         match self.lock(&asked, &mut hold, deadline).await {
             Ok(true) => {}
             Ok(false) => return Entry::Refused(Refusal::InProgress),
-            Err(error) => return self.away(&asked, hold, &error),
+            Err(error) => return self.away(&asked, hold, "away", &error),
         }
         if asked.spec.cache.is_none() {
             return self.run(&asked, hold, Why::Uncached);
@@ -177,13 +186,14 @@ impl Engine {
                     return self.away(
                         &asked,
                         hold,
+                        "owing",
                         &StoreError::new("changed rows are yet to be announced"),
                     );
                 }
                 Ok(Attempt::Replay(replay)) => return Entry::Replay(replay),
                 Ok(Attempt::Refused(refusal)) => return Entry::Refused(refusal),
                 Ok(Attempt::Claimed(miss)) => return self.run(&asked, hold, Why::Miss(miss)),
-                Err(error) => return self.away(&asked, hold, &error),
+                Err(error) => return self.away(&asked, hold, "away", &error),
             }
         }
     }
@@ -199,10 +209,17 @@ impl Engine {
         };
         let lock = asked.claim(lease);
         hold.will_lock(&lock);
+        let waiting = Wait::begin("lock", asked.spec.name);
         let locked = self
             .store
             .lock(&lock, deadline.saturating_duration_since(Instant::now()))
-            .await?;
+            .await;
+        waiting.end(match locked {
+            Ok(true) => Waited::Done,
+            Ok(false) => Waited::Over,
+            Err(_) => Waited::Failed,
+        });
+        let locked = locked?;
         if locked {
             hold.keep_lock_alive();
         } else {
@@ -223,7 +240,13 @@ impl Engine {
             if let Some(refusal) = asked.refusal(follower.fingerprint, deadline) {
                 return Ok(Attempt::Refused(refusal));
             }
-            return Ok(match timeout_at(deadline, follower.reply()).await {
+            let waiting = Wait::begin("duplicate", asked.spec.name);
+            let waited = timeout_at(deadline, follower.reply()).await;
+            waiting.end(match waited {
+                Ok(_) => Waited::Done,
+                Err(_) => Waited::Over,
+            });
+            return Ok(match waited {
                 Ok(Some(reply)) => Attempt::Replay(Replay::Followed(reply)),
                 Ok(None) => Attempt::Again,
                 Err(_) => Attempt::Refused(Refusal::InProgress),
@@ -254,7 +277,14 @@ impl Engine {
                 if let Some(refusal) = asked.refusal(fingerprint, deadline) {
                     return Ok(Attempt::Refused(refusal));
                 }
-                self.until_over(id, execution, deadline).await?
+                let waiting = Wait::begin("duplicate", asked.spec.name);
+                let waited = self.until_over(id, execution, deadline).await;
+                waiting.end(match waited {
+                    Ok(Attempt::Again) => Waited::Done,
+                    Ok(_) => Waited::Over,
+                    Err(_) => Waited::Failed,
+                });
+                waited?
             }
         })
     }
@@ -289,9 +319,18 @@ impl Engine {
         }
     }
 
-    fn away(self: &Arc<Self>, asked: &Asked<'_>, hold: Hold, error: &StoreError) -> Entry {
+    /// `why`: `away`, or `owing`.
+    fn away(
+        self: &Arc<Self>,
+        asked: &Asked<'_>,
+        hold: Hold,
+        why: &'static str,
+        error: &StoreError,
+    ) -> Entry {
         tracing::error!(%error, handler = asked.spec.name, "the store does not answer");
-        match self.outage(asked.spec) {
+        let outage = self.outage(asked.spec);
+        meters::outage(asked.spec.name, why, outage);
+        match outage {
             Outage::Reject => Entry::Refused(Refusal::StoreAway),
             Outage::Run => self.run(asked, hold, Why::Unprotected),
         }
@@ -310,6 +349,7 @@ impl Engine {
         let keep = asked.spec.keep.unwrap_or(Keep::Final);
         Entry::Run(Run {
             why,
+            handler: asked.spec.name,
             engine: Arc::clone(self),
             keep: asked
                 .spec
@@ -365,11 +405,16 @@ impl Run {
         self.keep.is_some()
     }
 
+    pub(crate) fn handler(&self) -> &'static str {
+        self.handler
+    }
+
     /// The handler has replied: keeps the reply if it may be kept, gives it to those who wait, and ends the claim.
     pub(crate) async fn finish(mut self, reply: Reply) -> Result<Duration, Unkept> {
         let Some((life, keep)) = self.keep else {
             return Err(Unkept::StoreAway);
         };
+        let (handler, size) = (self.handler, reply.size());
         let reply = Arc::new(reply);
         let kept = match kept_form(keep, &reply) {
             Ok(form) => self.store(form, life).await,
@@ -385,7 +430,9 @@ impl Run {
         if let Some(ticket) = self.ticket.take() {
             ticket.publish(shared);
         }
-        kept.map(|()| life)
+        let kept = kept.map(|()| life);
+        meters::kept(handler, size, kept.as_ref().map(|_| ()));
+        kept
     }
 
     async fn store(&self, reply: Reply, life: Duration) -> Result<(), Unkept> {
@@ -411,7 +458,8 @@ impl Run {
             Ok(false) if self.hold.is_lost() => Err(Unkept::ClaimLost),
             Ok(false) => Err(Unkept::Refused),
             Err(error) => {
-                tracing::warn!(%error, id = self.id.as_str(), "a reply could not be kept");
+                // Not the id, which holds credentials and bodies where it is no digest.
+                tracing::warn!(%error, handler = self.handler, execution = %self.execution.id, "a reply could not be kept");
                 Err(Unkept::StoreAway)
             }
         }

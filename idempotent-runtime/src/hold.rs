@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::keeper::{Keeper, Kind};
+use crate::meters;
 use crate::store::{Claim, Record, Store, StoreError};
 use crate::sync::Counted;
 
@@ -20,6 +21,8 @@ pub(crate) struct Hold {
     keeper: Arc<Keeper>,
     claim: Option<Claim>,
     lock: Option<Claim>,
+    /// The lock was given, and not only asked for.
+    locked: bool,
     /// When the last of them was asked for.
     asked: Instant,
     ended: AtomicBool,
@@ -35,6 +38,7 @@ impl Hold {
             keeper: Arc::clone(keeper),
             claim: None,
             lock: None,
+            locked: false,
             asked: Instant::now(),
             ended: AtomicBool::new(false),
             lost: Arc::default(),
@@ -77,7 +81,8 @@ impl Hold {
     }
 
     /// The lock's lease, which begins when the lock is given, is renewed from now on, for at most ten times its length or a minute.
-    pub(crate) fn keep_lock_alive(&self) {
+    pub(crate) fn keep_lock_alive(&mut self) {
+        self.locked = true;
         if let Some(lock) = &self.lock {
             let cap = lock.lease.saturating_mul(10).max(Duration::from_secs(60));
             self.keeper
@@ -115,8 +120,13 @@ impl Hold {
         }
         if let Some(lock) = self.lock.take() {
             self.keeper.unwatch(Kind::Lock, &lock);
+            let (locked, lost) = (self.locked, Arc::clone(&self.lost));
             self.keeper.finish(move |store| async move {
-                if !store.unlock(&lock).await? {
+                if !store.unlock(&lock).await? && locked {
+                    // Once for one lease: the keeper may have told already.
+                    if !lost.swap(true, Ordering::AcqRel) {
+                        meters::lease_lost(Kind::Lock);
+                    }
                     tracing::warn!(execution = %lock.execution, "the lock was not this execution's any more when it was freed");
                 }
                 Ok(())

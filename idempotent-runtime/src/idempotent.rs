@@ -13,6 +13,8 @@ use crate::execution::{self, Scope};
 use crate::flow::Engine;
 use crate::keeper::Keeper;
 use crate::key::{Key, Principal, RequestId, Rules};
+use crate::meters;
+use crate::observed::Observed;
 use crate::running::Running;
 use crate::settings::{Settings, Unattributed};
 use crate::spec::Outage;
@@ -270,7 +272,9 @@ impl Builder {
     /// If the thread that renews leases cannot be started.
     #[must_use]
     pub fn build(self) -> Idempotent {
+        meters::describe();
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let store: Arc<dyn Store> = Arc::new(Observed(store));
         #[allow(
             clippy::expect_used,
             reason = "at start-up, and documented: without threads nothing works"

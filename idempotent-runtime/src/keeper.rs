@@ -20,6 +20,9 @@ use tokio::time::Instant;
 use crate::store::{Claim, ExecutionId, Store, StoreError};
 use crate::sync::{after, lock};
 
+#[cfg(test)]
+mod tests;
+
 /// Which of an execution's two leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -223,6 +226,7 @@ fn give_up(leases: &Mutex<Leases>, name: (ExecutionId, Kind), lease: &Lease) {
     // Unwatched in the meantime: it was not lost but freed.
     if lock(leases).all.remove(&name).is_some() {
         tracing::warn!(execution = %name.0, kind = ?name.1, "a lease has ended before its handler did");
+        crate::meters::lease_lost(name.1);
         lease.lost.store(true, Ordering::Release);
     }
 }

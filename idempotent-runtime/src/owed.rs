@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::meters;
 use crate::store::{Stamp, Store, Tag, TagStamp};
 use crate::sync::{lock, random};
 
@@ -34,7 +35,7 @@ impl Owed {
     /// `true` if nothing was owed before, so that someone must begin to deliver.
     pub(crate) fn add(&self, tags: Vec<TagStamp>) -> bool {
         let mut debts = lock(&self.0);
-        let first = debts.tags.is_empty();
+        let (first, before) = (debts.tags.is_empty(), debts.tags.len());
         debts.failures += 1;
         let failure = debts.failures;
         let renewed = tags.into_iter().filter(|stamp| stamp.renew);
@@ -47,6 +48,7 @@ impl Owed {
                 .map(|tag| (tag, failure))
                 .collect();
         }
+        meters::owed(before, debts.tags.len());
         first
     }
 
@@ -61,11 +63,13 @@ impl Owed {
     /// `true` if nothing is owed any more. A tag that was owed once more in the meantime still is.
     fn delivered(&self, tags: &[(Tag, u64)]) -> bool {
         let mut debts = lock(&self.0);
+        let before = debts.tags.len();
         for (tag, failure) in tags {
             if debts.tags.get(tag) == Some(failure) {
                 debts.tags.remove(tag);
             }
         }
+        meters::owed(before, debts.tags.len());
         debts.tags.is_empty()
     }
 }

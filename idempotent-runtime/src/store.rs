@@ -131,6 +131,8 @@ pub enum Miss {
     Changed(Tag),
     /// It is from another epoch of the store.
     Epoch,
+    /// What was there was no record that this version of the library can read. It was removed.
+    Unreadable,
 }
 
 /// One tag of a [`Stamp`].

@@ -17,6 +17,7 @@ mod ids;
 mod keeping;
 mod lifecycle;
 mod locks;
+mod metrics;
 mod multi;
 mod mysql;
 mod originals;

@@ -89,7 +89,7 @@ pub(super) fn stored(
     kept: &Result<Duration, Unkept>,
 ) -> Status {
     let (forwarded, ended_by) = match why {
-        Why::Miss(Miss::Absent | Miss::Epoch) => ("fwd=uri-miss", None),
+        Why::Miss(Miss::Absent | Miss::Epoch | Miss::Unreadable) => ("fwd=uri-miss", None),
         Why::Miss(Miss::Changed(tag)) => ("fwd=stale", Some(tag)),
         Why::Uncached | Why::Unprotected => ("fwd=bypass", None),
     };

@@ -62,7 +62,7 @@ use trouble::Trouble;
 ///   record that depends on rows is a miss. A server that is no primary any more, or was none meanwhile, is noticed within
 ///   a second; until then, if a stamp was lost in between, a stale reply may be replayed.
 /// * A tag that was evicted is a miss. A claim or a lock that was evicted is no claim and no lock: do not let the server
-///   evict (`maxmemory-policy noeviction`), or give it a policy that spares what has a long time to live.
+///   evict (`maxmemory-policy noeviction`).
 /// * Times are measured by the server, whose clock should not jump.
 ///
 /// # Connections

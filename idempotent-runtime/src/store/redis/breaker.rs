@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::meters;
 use crate::sync::lock;
 
 /// After how many failures in a row nothing is asked any more.
@@ -83,6 +84,10 @@ impl Pass<'_> {
         let mut state = lock(&self.breaker.state);
         state.failures = state.failures.saturating_add(1);
         state.failed = Some(now);
+        if state.failures == FAILURES {
+            tracing::warn!("Redis does not answer, and is asked once a second until it does");
+            meters::breaker_opened();
+        }
         self.breaker.troubled.store(true, Ordering::Release);
     }
 }

@@ -14,7 +14,7 @@
 --   {'hit', record, ms that it has left}
 --   {'changed', record, key of the tag that ended it}
 --   {'busy', what the claim holds: execution, number of its call, fingerprint}
---   {'claimed', 'absent'}, {'claimed', 'epoch'}, {'claimed', 'changed', key of the tag}
+--   {'claimed', 'absent'}, {'claimed', 'unreadable'}, {'claimed', 'epoch'}, {'claimed', 'changed', key of the tag}
 --
 -- A record is what `value.rs` says. Whatever else is under a key counts as nothing and is removed.
 
@@ -42,11 +42,11 @@ end
 
 local function judge(record)
   if not is_ours(record) then
-    return 'absent'
+    return 'unreadable'
   end
   local whole, keys, versions = pcall(tags_of, record)
   if not whole then
-    return 'absent'
+    return 'unreadable'
   end
   if string.byte(record, 21) == 1 and string.sub(record, 22, 29) ~= ARGV[4] then
     return 'epoch'
@@ -71,6 +71,7 @@ if not is_text and not string.find(record.err, '^WRONGTYPE') then
 end
 local reason, tag = 'absent', nil
 if record ~= '' then
+  reason = 'unreadable'
   local left = redis.call('PTTL', KEYS[1])
   -- What is of another type, or has no end, is none of ours.
   if is_text and left >= 0 then

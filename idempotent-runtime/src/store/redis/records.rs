@@ -122,8 +122,9 @@ impl Servers {
             [word, claim] if is(word, b"busy") => busy(as_bytes(claim))?,
             [word, why, rest @ ..] if is(word, b"claimed") => Looked::Claimed(match rest {
                 // A tag that cannot be one was in no record of ours.
-                [tag] if is(why, b"changed") => named(tag).map_or(Miss::Absent, Miss::Changed),
+                [tag] if is(why, b"changed") => named(tag).map_or(Miss::Unreadable, Miss::Changed),
                 _ if is(why, b"epoch") => Miss::Epoch,
+                _ if is(why, b"unreadable") => Miss::Unreadable,
                 _ => Miss::Absent,
             }),
             _ => return Err(Trouble::Senseless),

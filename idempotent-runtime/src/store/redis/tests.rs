@@ -28,6 +28,7 @@ mod cluster;
 mod lines;
 mod lost;
 mod sentinel;
+mod sizes;
 mod soak;
 mod turns;
 mod values;
