@@ -147,6 +147,34 @@ const ALL: &[Metric] = &[
         &[],
         "how many tags one transaction stamped",
     ),
+    (
+        COPY_HITS,
+        Of::Counter,
+        Unit::Count,
+        &[],
+        "replays whose body was a local copy",
+    ),
+    (
+        COPY_MISSES,
+        Of::Counter,
+        Unit::Count,
+        &["reason"],
+        "looks that no local copy could answer",
+    ),
+    (
+        COPY_EVICTIONS,
+        Of::Counter,
+        Unit::Count,
+        &[],
+        "local copies that made room for others",
+    ),
+    (
+        COPY_BYTES,
+        Of::Gauge,
+        Unit::Bytes,
+        &[],
+        "what the local copies take",
+    ),
 ];
 
 const HITS: &str = "idempotent_hits_total";
@@ -165,6 +193,10 @@ const OWED: &str = "idempotent_owed_stamps";
 const STORE: &str = "idempotent_store_seconds";
 const ERRORS: &str = "idempotent_store_errors_total";
 const TAGS: &str = "idempotent_stamp_tags";
+const COPY_HITS: &str = "idempotent_local_hits_total";
+const COPY_MISSES: &str = "idempotent_local_misses_total";
+const COPY_EVICTIONS: &str = "idempotent_local_evictions_total";
+const COPY_BYTES: &str = "idempotent_local_bytes";
 
 /// Tells whatever collects the metrics what they are.
 pub(crate) fn describe() {
@@ -347,4 +379,27 @@ pub(crate) fn store_failed(operation: &'static str) {
 /// A transaction stamps so many tags.
 pub(crate) fn stamping(tags: usize) {
     histogram!(TAGS).record(tags as f64);
+}
+
+/// A replay's body was a local copy.
+#[cfg(feature = "redis")]
+pub(crate) fn copy_used() {
+    counter!(COPY_HITS).increment(1);
+}
+
+/// A look that no local copy could answer. `reason`: it is `absent`, or `void`.
+#[cfg(feature = "redis")]
+pub(crate) fn no_copy(reason: &'static str) {
+    counter!(COPY_MISSES, "reason" => reason).increment(1);
+}
+
+/// Local copies took so many bytes, and do now. Several stores of one process add up.
+#[cfg(feature = "redis")]
+pub(crate) fn copied(before: usize, now: usize, evicted: u64) {
+    if before != now {
+        gauge!(COPY_BYTES).increment(now as f64 - before as f64);
+    }
+    if evicted > 0 {
+        counter!(COPY_EVICTIONS).increment(evicted);
+    }
 }

@@ -27,7 +27,7 @@ pub mod suite;
 pub use envelope::{EnvelopeError, MAX_ENVELOPE};
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
-pub use redis::{RedisBuilder, RedisProtocol, RedisStore};
+pub use redis::{Local, RedisBuilder, RedisProtocol, RedisStore};
 
 /// What the methods of a [`Store`] return.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -16,6 +16,7 @@ mod cluster;
 mod convert;
 mod door;
 mod line;
+mod local;
 mod locks;
 mod names;
 mod queue;
@@ -37,6 +38,7 @@ mod wire;
 mod within;
 
 pub use builder::{RedisBuilder, RedisProtocol};
+pub use local::Local;
 
 use names::Kind;
 use servers::Servers;

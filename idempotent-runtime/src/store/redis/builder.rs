@@ -13,6 +13,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use super::cluster::Cluster;
 use super::door::Door;
 use super::line::Dial;
+use super::local::{Copies, Local};
 use super::sentinel::Sentinel;
 use super::server::Server;
 use super::servers::{Servers, Way};
@@ -58,6 +59,7 @@ pub struct RedisBuilder {
     deadline: Duration,
     pool_size: usize,
     protocol: Option<RedisProtocol>,
+    local: Option<Local>,
     root: Option<Vec<u8>>,
     identity: Option<(Vec<u8>, Vec<u8>)>,
 }
@@ -101,6 +103,7 @@ impl RedisBuilder {
             deadline: Duration::from_millis(500),
             pool_size: 256,
             protocol: None,
+            local: None,
             root: None,
             identity: None,
         }
@@ -133,6 +136,18 @@ impl RedisBuilder {
         self
     }
 
+    /// Keeps copies of records in this process. Default: none. A cluster has none yet: there it changes nothing.
+    ///
+    /// ```no_run
+    /// use idempotent_runtime::store::{Local, RedisStore};
+    ///
+    /// let builder = RedisStore::builder("redis://127.0.0.1/").local(Local::strict(16 << 20));
+    /// ```
+    pub fn local(mut self, local: Local) -> Self {
+        self.local = Some(local);
+        self
+    }
+
     /// The certificates, as PEM, of which one must have signed the server's. Default: those that the system trusts. For
     /// `rediss://` alone.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -157,7 +172,7 @@ impl RedisBuilder {
     ///
     /// If the URL or a certificate makes no sense, or the store's own thread cannot be started.
     pub fn build(self) -> Result<RedisStore, StoreError> {
-        let server = Servers::new(self.way()?, self.deadline);
+        let server = Servers::new(self.way()?, self.deadline, Copies::new(self.local));
         let side = Side::start(&server).map_err(StoreError::new)?;
         Ok(RedisStore { server, side })
     }

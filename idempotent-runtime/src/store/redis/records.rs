@@ -7,6 +7,7 @@ use deadpool_redis::redis::{self, Value};
 use tokio::time::Instant;
 
 use super::convert::{as_bytes, as_text, duration, millis, read_all, second_look};
+use super::local::LocalCopy;
 use super::names::{Kind, key};
 use super::scripts::{KEEP, LOOK};
 use super::server::Undo;
@@ -14,6 +15,7 @@ use super::servers::{Servers, Way};
 use super::trouble::Trouble;
 use super::value::{self, CALL, Head, MAX_VALUE, call_token, execution_of, tag_of, token};
 use crate::key::{Fingerprint, RequestId};
+use crate::meters;
 use crate::spec::Changed;
 use crate::store::{Claim, EnvelopeError, ExecutionId, Looked, Miss, Record, Tag};
 use crate::sync::after;
@@ -31,8 +33,12 @@ impl Servers {
             return self.look_in(cluster, claim, changed).await;
         }
         let record = key(Kind::Record, claim.id.as_str());
-        if let Some((record, left)) = self.recall(&record).await? {
-            return Ok(Looked::Hit(Arc::new(record), left));
+        let recalled = match self.copies.get(&record) {
+            Some(copy) => self.ask_for_copy(&record, &copy).await?,
+            None => self.recall(&record).await?,
+        };
+        if let Some((kept, left)) = recalled {
+            return Ok(Looked::Hit(kept, left));
         }
         let claim_key = key(Kind::Claim, claim.id.as_str());
         let mut unreadable = Vec::new();
@@ -46,7 +52,12 @@ impl Servers {
                 unreadable: &unreadable,
             };
             match self.ask_script(&asked).await? {
-                Outcome::Looked(looked) => return Ok(looked),
+                Outcome::Looked(looked) => {
+                    if let Looked::Hit(kept, _) = &looked {
+                        self.copies.note(&record, kept);
+                    }
+                    return Ok(looked);
+                }
                 Outcome::Unreadable(execution, error) => {
                     tracing::warn!(%error, "what Redis has for a record is none, and is removed");
                     unreadable = execution;
@@ -57,7 +68,7 @@ impl Servers {
     }
 
     /// Asks for a record and for the tags that it had when it was seen last. `None` proves nothing.
-    async fn recall(&self, record: &str) -> Result<Option<(Record, Duration)>, Trouble> {
+    async fn recall(&self, record: &str) -> Result<Option<(Arc<Record>, Duration)>, Trouble> {
         let Some(tags) = self.seen.tags(record) else {
             return Ok(None);
         };
@@ -75,10 +86,47 @@ impl Servers {
         });
         let (epoch, answer) = answer.await?;
         let recalled = answer.and_then(|answer| recalled(epoch, &answer, &tags));
-        if recalled.is_none() {
+        let Some((kept, left)) = recalled else {
             self.seen.forget(record);
+            return Ok(None);
+        };
+        let kept = Arc::new(kept);
+        self.copies.note(record, &kept);
+        Ok(Some((kept, left)))
+    }
+
+    /// Asks whether the record of this copy is still there, and valid. `None` proves nothing.
+    async fn ask_for_copy(
+        &self,
+        record: &str,
+        copy: &LocalCopy,
+    ) -> Result<Option<(Arc<Record>, Duration)>, Trouble> {
+        let mut ask = redis::Pipeline::with_capacity(3);
+        ask.ignore_errors();
+        ask.cmd("GETRANGE").arg(record).arg(4).arg(19);
+        ask.cmd("PTTL").arg(record);
+        if !copy.tags.is_empty() {
+            ask.cmd("MGET").arg(&copy.tags);
         }
-        Ok(recalled)
+        let ask = &ask;
+        let answer = self.ask(record, |link| async move {
+            let answer = read_all(ask, link.connection()).await?;
+            Ok((link.epoch, answer))
+        });
+        let (epoch, answer) = answer.await?;
+        let (execution, left, now) = match answer.as_deref() {
+            Some([execution, Value::Int(left)]) => (execution, *left, &[][..]),
+            Some([execution, Value::Int(left), Value::Array(now)]) => (execution, *left, &now[..]),
+            _ => (&Value::Nil, -1, &[][..]),
+        };
+        if left >= 0 && copy.is_valid(epoch, execution, now) {
+            meters::copy_used();
+            return Ok(Some((Arc::clone(&copy.record), duration(left))));
+        }
+        meters::no_copy("void");
+        self.copies.forget(record);
+        self.seen.forget(record);
+        Ok(None)
     }
 
     async fn ask_script(&self, asked: &Asked<'_>) -> Result<Outcome, Trouble> {

@@ -8,6 +8,7 @@ use deadpool_redis::redis::{Client, RedisResult};
 
 use super::cluster::Cluster;
 use super::line::Link;
+use super::local::Copies;
 use super::queue::Queues;
 use super::seen::Seen;
 use super::server::Server;
@@ -19,6 +20,7 @@ pub(super) struct Servers {
     pub(super) way: Way,
     deadline: Duration,
     pub(super) seen: Seen,
+    pub(super) copies: Copies,
     pub(super) queues: Queues,
     pub(super) wake: Wake,
 }
@@ -32,11 +34,12 @@ pub(super) enum Way {
 }
 
 impl Servers {
-    pub(super) fn new(way: Way, deadline: Duration) -> Arc<Self> {
+    pub(super) fn new(way: Way, deadline: Duration, copies: Copies) -> Arc<Self> {
         Arc::new(Self {
             way,
             deadline,
             seen: Seen::default(),
+            copies,
             queues: Queues::default(),
             wake: Wake::default(),
         })

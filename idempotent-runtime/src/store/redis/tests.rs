@@ -26,6 +26,7 @@ macro_rules! on_both {
 mod away;
 mod cluster;
 mod lines;
+mod local;
 mod lost;
 mod sentinel;
 mod sizes;
