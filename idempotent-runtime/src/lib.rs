@@ -84,6 +84,11 @@ mod idempotent;
 mod keeper;
 mod key;
 mod names;
+#[cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "each database needs its own part of it")
+)]
+pub mod once;
 mod owed;
 mod policy;
 mod pool;

@@ -42,6 +42,7 @@ pub trait Trackable:
     + R2D2Connection
     + MigrationConnection
     + sealed::Sealed
+    + crate::once::Rows
     + 'static
 {
 }
@@ -54,6 +55,7 @@ impl<C> Trackable for C where
         + R2D2Connection
         + MigrationConnection
         + sealed::Sealed
+        + crate::once::Rows
         + 'static
 {
 }
