@@ -41,9 +41,22 @@
 //!   table, and in the claim.
 
 mod migrate;
+mod on;
+mod promise;
 mod rows;
 mod table;
+mod transaction;
 
 pub use migrate::migrate;
+pub(crate) use on::{Look, On};
+pub(crate) use promise::{Answer, Promise, record, row_id};
 pub(crate) use rows::Rows;
 pub use table::Table;
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
