@@ -27,6 +27,8 @@ mod commits;
 mod exact;
 #[path = "both/keys.rs"]
 mod keys;
+#[path = "both/once.rs"]
+mod once;
 #[path = "both/pools.rs"]
 mod pools;
 #[path = "both/proof.rs"]
