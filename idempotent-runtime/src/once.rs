@@ -44,6 +44,7 @@ mod migrate;
 mod on;
 mod promise;
 mod rows;
+mod sweep;
 mod table;
 mod transaction;
 
@@ -51,6 +52,7 @@ pub use migrate::migrate;
 pub(crate) use on::{Look, On};
 pub(crate) use promise::{Answer, Promise, record, row_id};
 pub(crate) use rows::Rows;
+pub use sweep::sweep;
 pub use table::Table;
 
 fn hex(bytes: &[u8]) -> String {

@@ -29,6 +29,8 @@ mod exact;
 mod keys;
 #[path = "both/once.rs"]
 mod once;
+#[path = "both/once_deadlocks.rs"]
+mod once_deadlocks;
 #[path = "both/pools.rs"]
 mod pools;
 #[path = "both/proof.rs"]

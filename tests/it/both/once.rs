@@ -680,6 +680,58 @@ fn the_same_handler_works_under_cache_and_without_the_attribute() {
 }
 
 #[test]
+fn expired_records_are_swept_in_batches_by_several_at_once_and_no_others() {
+    let shop = Shop::new();
+    shop.adds_a_user("a");
+    let processes = [shop.process(), shop.process(), shop.process()];
+    for key in 0..12 {
+        processes[0].once("a", &format!("k{key}"));
+    }
+    assert_eq!(
+        once::sweep(&mut processes[0].pool.get().unwrap(), 100).unwrap(),
+        0
+    );
+    shop.execute("UPDATE idempotent_once SET expires = 1 WHERE id NOT IN (SELECT id FROM (SELECT MIN(id) AS id FROM idempotent_once) AS first)");
+    assert_eq!(
+        once::sweep(&mut processes[0].pool.get().unwrap(), 3).unwrap(),
+        3
+    );
+    let all: Vec<_> = processes
+        .iter()
+        .map(|process| {
+            let pool = process.pool.clone();
+            std::thread::spawn(move || once::sweep(&mut pool.get().unwrap(), 100).unwrap())
+        })
+        .collect();
+    let swept: usize = all.into_iter().map(|one| one.join().unwrap()).sum();
+    assert_eq!((swept, shop.records()), (8, 1));
+}
+
+#[test]
+fn a_task_sweeps_until_there_is_nothing_left() {
+    let shop = Shop::new();
+    shop.adds_a_user("a");
+    let process = shop.process();
+    for key in 0..5 {
+        process.once("a", &format!("k{key}"));
+    }
+    shop.execute("UPDATE idempotent_once SET expires = 1");
+    let (idempotent, pool) = (process.idempotent.clone(), process.pool.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let task = runtime.spawn(async move {
+        idempotent
+            .sweep_once(&pool, std::time::Duration::from_secs(3_600))
+            .await
+    });
+    support::eventually("the records are swept", || shop.records() == 0);
+    task.abort();
+}
+
+#[test]
 fn a_record_that_cannot_be_read_is_not_taken_for_none() {
     let shop = Shop::new();
     shop.adds_a_user("a");
