@@ -1,6 +1,41 @@
 //! Effects that happen exactly once: records in the application's own database, written in the same transaction as
 //! the effects.
 //!
+//! ```no_run
+//! # #[cfg(feature = "sqlite")] mod example {
+//! use actix_web::{App, post, web};
+//! use diesel::prelude::*;
+//! use idempotent_runtime::{Db, Error, Idempotent, Principal, Reply, idempotent, once};
+//!
+//! # diesel::table! { transfers (id) { id -> Integer, amount -> Integer, } }
+//! #[post("/transfers")]
+//! #[idempotent(once = 86400, key = header("Idempotency-Key"))]
+//! async fn transfer(amount: web::Json<i32>, db: Db<SqliteConnection>) -> actix_web::Result<Reply> {
+//!     let reply = db.once(move |conn| {
+//!         diesel::insert_into(transfers::table).values(transfers::amount.eq(*amount)).execute(conn)?;
+//!         Ok::<_, Error>(Reply::json(201, &*amount)?)
+//!     });
+//!     Ok(reply.await?)
+//! }
+//!
+//! # fn main() -> Result<(), Error> {
+//! // The key must be the same client's at each try, so the application says who asks.
+//! let idempotent = Idempotent::builder("bank").principal(Principal::Anonymous).build();
+//! let pool = idempotent.pool::<SqliteConnection>("bank.db")?;
+//! once::migrate(&mut pool.get()?)?;
+//! idempotent.once_on(&pool)?;
+//! let app = App::new().configure(idempotent.configure(&pool)).service(transfer);
+//! # drop(app);
+//! # Ok(()) }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! # What is not seen
+//!
+//! Changes beside `db.once` are refused where a model tracks their table and the connection belongs to the request. Others are not:
+//! they would happen again in a retry, as do calls to other services (H39).
+//!
 //! # States of a record
 //!
 //! | row | what it means |

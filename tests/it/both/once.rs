@@ -166,7 +166,7 @@ impl Shop {
 
     /// Each run adds a user.
     fn adds_a_user(&self, name: &str) {
-        self.act(name, |conn| add(conn));
+        self.act(name, add);
     }
 
     /// A connection that nobody tracks.
@@ -551,7 +551,7 @@ fn a_second_transaction_is_refused_and_the_first_one_is_the_answer() {
 fn a_tracked_write_beside_it_is_refused_and_rolled_back() {
     let shop = Shop::new();
     shop.free("a", |db| async move {
-        let alone = db.run(|conn| add(conn)).await.unwrap_err().to_string();
+        let alone = db.run(add).await.unwrap_err().to_string();
         let swallowed = db.transaction(|conn| {
             diesel::sql_query("INSERT INTO audits (what) VALUES ('x')").execute(conn)?;
             let _ = add(conn);
