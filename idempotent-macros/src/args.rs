@@ -15,16 +15,16 @@ use crate::errors::{Errors, at_end, each_item};
 use crate::runtime::Runtime;
 use key::Key;
 
-const KNOWN: &str =
-    "expected one of `cache`, `lock`, `key`, `wait`, `keep`, `changed`, `outage`, `name`, `crate`";
+const KNOWN: &str = "expected one of `cache`, `lock`, `once`, `key`, `wait`, `keep`, `changed`, `outage`, `name`, `crate`";
 const NEITHER: &str =
-    "expected `#[idempotent(cache = SECONDS)]`, `#[idempotent(lock = SECONDS)]` or both";
+    "expected `#[idempotent(cache = SECONDS)]`, `lock`, both, or `#[idempotent(once = SECONDS)]`";
 
 /// What one handler asks for. Times are milliseconds; choices are the names of the runtime's variants.
 #[derive(Default)]
 pub(crate) struct Args {
     cache: Option<u64>,
     lock: Option<u64>,
+    once: Option<u64>,
     key: Option<Key>,
     wait: Option<u64>,
     keep: Option<Keep>,
@@ -52,6 +52,7 @@ impl Args {
         let calls = [
             call("cache", self.cache.map(millis)),
             call("lock", self.lock.map(millis)),
+            call("once", self.once.map(millis)),
             call("wait", self.wait.map(millis)),
             call("key", self.key.as_ref().map(|key| key.expand(runtime))),
             call("keep", self.keep.as_ref().map(|keep| keep.expand(runtime))),
@@ -151,6 +152,7 @@ impl<T> Slot<T> {
 struct Draft {
     cache: Slot<u64>,
     lock: Slot<u64>,
+    once: Slot<u64>,
     key: Slot<Key>,
     wait: Slot<u64>,
     keep: Slot<Keep>,
@@ -179,6 +181,7 @@ impl Draft {
         match name.to_string().as_str() {
             "cache" => self.cache.set(name, input, "15", duration::positive),
             "lock" => self.lock.set(name, input, "3", duration::positive),
+            "once" => self.once.set(name, input, "86400", duration::positive),
             "wait" => self.wait.set(name, input, "30", duration::or_zero),
             "key" => self.key.fill(name, input, Key::parse),
             "keep" => self.keep.set(name, input, "\"final\"", keep),
@@ -196,20 +199,20 @@ impl Draft {
 
     fn not_an_argument(&mut self, name: &Ident) -> syn::Error {
         self.unclear = true;
-        let message = match name == "once" {
-            true => "`once` is not available yet".to_owned(),
-            false => format!("unknown argument `{name}`; {KNOWN}"),
-        };
+        let message = format!("unknown argument `{name}`; {KNOWN}");
         syn::Error::new_spanned(name, message)
     }
 
     fn finish(mut self) -> syn::Result<Args> {
-        if !self.unclear && self.cache.given.is_none() {
+        if self.once.given.is_some() {
+            self.check_once();
+        } else if !self.unclear && self.cache.given.is_none() {
             self.check_without_cache();
         }
         self.errors.or(Args {
             cache: self.cache.value,
             lock: self.lock.value,
+            once: self.once.value,
             key: self.key.value,
             wait: self.wait.value,
             keep: self.keep.value,
@@ -218,6 +221,31 @@ impl Draft {
             name: self.name.value,
             runtime: self.runtime.value.unwrap_or_default(),
         })
+    }
+
+    fn check_once(&mut self) {
+        let others = [
+            (
+                &self.cache.given,
+                "its answer is replayed whatever is changed",
+            ),
+            (
+                &self.lock.given,
+                "its duplicates wait for each other anyway",
+            ),
+            (&self.keep.given, "what `db.once` returns is recorded"),
+            (
+                &self.changed.given,
+                "its answer is replayed whatever is changed",
+            ),
+            (&self.outage.given, "it does not depend on the store"),
+        ];
+        for (name, why) in others {
+            if let Some(name) = name {
+                let message = format!("`{name}` cannot stand beside `once`: {why}");
+                self.errors.push(syn::Error::new_spanned(name, message));
+            }
+        }
     }
 
     fn check_without_cache(&mut self) {

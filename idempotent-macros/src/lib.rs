@@ -24,19 +24,23 @@ use proc_macro::TokenStream;
 ///
 /// With `cache`, a request that is the same as an earlier one gets the first one's reply, until a row that the first run
 /// changed is changed by someone else. With `lock`, only one such request runs at a time. With both, the lock is taken
-/// first.
+/// first. With `once`, what the handler does in its `db.once(|conn| …)` happens once, and its [`Reply`] is the answer to every
+/// retry, whatever is changed in between; the record of it is in the same transaction.
+///
+/// [`Reply`]: https://docs.rs/idempotent-runtime/latest/idempotent_runtime/struct.Reply.html
 ///
 /// The attribute stands above or below `#[get]`, `#[post]`, `#[route]`, …, on handlers given to `web::to`, and on
 /// associated functions whose signature does without `Self`. The handler takes any extractors.
 ///
 /// # Arguments
 ///
-/// In any order; `cache`, `lock` or both must be there.
+/// In any order; `cache`, `lock` or both must be there, or `once` with none of `cache`, `lock`, `keep`, `changed` and `outage`.
 ///
 /// | argument | meaning | if left out |
 /// | --- | --- | --- |
 /// | `cache = 15` | how long a reply may be replayed | no reply is kept |
 /// | `lock = 3` | one at a time; how long the lock outlives a holder that has died | no lock |
+/// | `once = 86400` | how long it is known what was done and answered; a retry after that runs again | |
 /// | `key(path, body, …)` | the parts of a request that make it the same as another | the application's default |
 /// | `key = header("Idempotency-Key")` | the client says which requests are the same | |
 /// | `key = path::to::function` | `fn(&HttpRequest, &Bytes) -> Result<RequestId, E>` says it, for any `E: Into<actix_web::Error>` | |
@@ -51,7 +55,7 @@ use proc_macro::TokenStream;
 ///
 /// The parts of a request are `path`, `method`, `query`, `body`, `host`, `endpoint` (the route's pattern),
 /// `content_type`, `content_length`, `accept`, `session`, `remote_address`, `principal` (who asks) and
-/// `headers("A", "B")`. Under `cache` the principal is always one of them, unless `shared` is there: then all users get
+/// `headers("A", "B")`. Under `cache` and `once` the principal is always one of them, unless `shared` is there: then all users get
 /// each other's replies.
 ///
 /// # Expansion

@@ -21,6 +21,7 @@ use crate::meters;
 use crate::reply::Reply;
 use crate::spec::Spec;
 
+mod once;
 mod request;
 mod response;
 mod status;
@@ -84,15 +85,15 @@ impl Call {
             idempotent,
         } = self;
         let engine = idempotent.0;
-        if spec.cache.is_some()
+        if (spec.cache.is_some() || spec.once.is_some())
             && let Err(error) = engine.names.claim(spec.name, std::any::type_name::<H>())
         {
             return HttpResponse::from_error(error);
         }
         let body = match body.whole::<Args>() {
             Ok(body) => body,
-            // To let it past would be a way around the lock.
-            Err(Unbuffered::Stream(_)) if spec.lock.is_some() => {
+            // To let it past would be a way around the lock, or around `once`.
+            Err(Unbuffered::Stream(_)) if spec.lock.is_some() || spec.once.is_some() => {
                 return response::too_large(engine.settings.body);
             }
             Err(Unbuffered::Stream(payload)) => {
@@ -101,11 +102,20 @@ impl Call {
             Err(Unbuffered::Conversation) => return response::no_conversation(),
             Err(Unbuffered::TooLarge) => return response::too_large(engine.settings.body),
         };
+        if spec.once.is_some()
+            && let Err(error) = once::check(spec, &engine, &request)
+        {
+            return HttpResponse::from_error(error);
+        }
         let identified = match key::identify(&engine.rules, &spec.identity(), &request, &body) {
             Ok(identified) => identified,
             Err(error) => return response::no_key(error),
         };
         let execution = engine.execution(spec);
+        let promised = match once::promise(spec, &engine, &request, &identified, &execution) {
+            Ok(promised) => promised,
+            Err(error) => return HttpResponse::from_error(error),
+        };
         let scope = Scope::Execution(Arc::clone(&execution));
         let args = match execution::on_task(
             scope.clone(),
@@ -116,14 +126,16 @@ impl Call {
             Ok(args) => args,
             Err(error) => return HttpResponse::from_error(error),
         };
-        match engine
-            .enter(Asked {
-                spec,
-                identified: &identified,
-                execution: &execution,
-            })
-            .await
-        {
+        let asked = Asked {
+            spec,
+            identified: &identified,
+            execution: &execution,
+        };
+        let entry = match promised {
+            Some(looks) => engine.enter_once(asked, looks).await,
+            None => engine.enter(asked).await,
+        };
+        match entry {
             Entry::Replay(replay) => replayed(&engine, &identified, &replay),
             Entry::Refused(refusal) => refused(&engine, &identified, &refusal),
             Entry::Run(run) => {
@@ -243,6 +255,9 @@ impl Running {
             .respond_to(&self.request)
             .map_into_boxed_body();
         metered.replied();
+        if self.run.is_once() {
+            return once::answer(self, response).await;
+        }
         if !self.run.is_cached() {
             return self.unkept(response);
         }

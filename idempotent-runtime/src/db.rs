@@ -70,7 +70,7 @@ impl<C: Trackable, M> fmt::Debug for Db<C, M> {
 }
 
 impl<C: Trackable, M: 'static> Db<C, M> {
-    fn scope(&self) -> Option<Scope> {
+    pub(crate) fn scope(&self) -> Option<Scope> {
         self.scope.clone().or_else(execution::current)
     }
 

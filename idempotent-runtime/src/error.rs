@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Pool(#[source] diesel::r2d2::PoolError),
     #[error("{0}")]
     Setup(String),
+    #[error("a body could not be made as JSON: {0}")]
+    Json(#[source] serde_json::Error),
     #[error("the blocking work did not end: it panicked, or the server is shutting down")]
     Canceled,
 }
@@ -83,6 +85,12 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source()
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self(Kind::Json(error))
     }
 }
 

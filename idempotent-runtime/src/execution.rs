@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use once_cell::sync::Lazy;
@@ -14,6 +14,7 @@ use once_cell::sync::Lazy;
 use crate::dependencies::{Dependencies, Stamped};
 use crate::hold::Hold;
 use crate::key::RequestId;
+use crate::once::Promise;
 use crate::store::{ExecutionId, Tag, Version};
 use crate::sync::{lock, random};
 
@@ -26,6 +27,13 @@ pub(crate) enum Scope {
     Plain,
     /// Work that said that it belongs to no request.
     Background,
+}
+
+impl Scope {
+    /// Whether it is the run of a `once` handler.
+    pub(crate) fn is_once(&self) -> bool {
+        matches!(self, Self::Execution(execution) if execution.promise().is_some())
+    }
 }
 
 tokio::task_local! {
@@ -144,6 +152,7 @@ pub(crate) struct Execution {
     wrote: AtomicBool,
     suspected: AtomicBool,
     hold: Mutex<Weak<Hold>>,
+    promise: OnceLock<Promise>,
 }
 
 impl Execution {
@@ -157,6 +166,7 @@ impl Execution {
             wrote: AtomicBool::new(false),
             suspected: AtomicBool::new(false),
             hold: Mutex::new(Weak::new()),
+            promise: OnceLock::new(),
         })
     }
 
@@ -167,6 +177,16 @@ impl Execution {
 
     pub(crate) fn set_hold(&self, hold: &Arc<Hold>) {
         *lock(&self.hold) = Arc::downgrade(hold);
+    }
+
+    /// What a `once` handler's run has promised; nothing for others.
+    pub(crate) fn promise(&self) -> Option<&Promise> {
+        self.promise.get()
+    }
+
+    /// It is the run of a `once` handler. Said before the handler runs.
+    pub(crate) fn set_promise(&self, promise: Promise) {
+        let _ = self.promise.set(promise);
     }
 
     /// A transaction of this execution that stamped these has committed. If its reply is kept already, that record

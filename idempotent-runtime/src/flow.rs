@@ -22,8 +22,8 @@
 //!   waits for whichever comes first: the winner's registration, or the end of the claim.
 //! * The claim runs out while the handler runs: another may run; `keep` compares the token and keeps nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -34,6 +34,7 @@ use crate::keeper::Keeper;
 use crate::key::{Fingerprint, Identified, RequestId, Rules};
 use crate::meters::{self, Wait, Waited};
 use crate::names::Names;
+use crate::once::On;
 use crate::owed::Owed;
 use crate::policy::{is_of_its_headers, kept_form};
 use crate::reply::Reply;
@@ -42,6 +43,8 @@ use crate::settings::Settings;
 use crate::spec::{Keep, Outage, Spec};
 use crate::store::{Claim, Looked, Miss, Record, Store, StoreError, Tag};
 use crate::sync::{Count, after};
+
+mod once;
 
 /// What all requests of one application share.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub(crate) struct Engine {
     /// The runs under way, and what outlives them.
     pub(crate) runs: Arc<Count>,
     pub(crate) owed: Arc<Owed>,
+    /// Where the records of `once` are.
+    pub(crate) once_on: OnceLock<On>,
     pub(crate) names: Names,
     /// The server is about to stop: nothing new is begun.
     pub(crate) stopping: AtomicBool,
@@ -135,7 +140,7 @@ impl Engine {
             .saturating_add(self.settings.claim_cap);
         Execution::new(
             life,
-            self.outage(spec) == Outage::Reject,
+            spec.once.is_none() && self.outage(spec) == Outage::Reject,
             self.settings.rows,
         )
     }

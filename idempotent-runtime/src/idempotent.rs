@@ -290,6 +290,7 @@ impl Builder {
             running: Arc::new(Running::default()),
             runs: Arc::default(),
             owed: Arc::default(),
+            once_on: Default::default(),
             names: Default::default(),
             stopping: Default::default(),
         }))

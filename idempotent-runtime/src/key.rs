@@ -35,8 +35,8 @@ use fields::{Digest, Fields, HANDLER, PART, Readable};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(#[serde(with = "serde_bytes")] [u8; 32]);
 
-#[cfg(feature = "redis")]
 impl Fingerprint {
+    #[cfg(feature = "redis")]
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -243,6 +243,17 @@ pub(crate) fn identify(
         id: RequestId::full(&rules.application, handler.name, &rest),
         fingerprint,
     })
+}
+
+/// Whether who asks is the same at every try, or does not matter: credentials change between two (tokens are
+/// refreshed, signatures differ).
+pub(crate) fn is_stable(rules: &Rules, key: Option<Key>, request: &HttpRequest) -> bool {
+    match (key.unwrap_or(rules.key), &rules.principal) {
+        (Key::Function(_), _) | (_, Principal::Anonymous) => true,
+        (Key::Dimensions(listed), _) if listed.contains(&Dimension::Shared) => true,
+        (_, Principal::Function(function)) => function(request).is_some(),
+        (_, Principal::Default) => false,
+    }
 }
 
 /// One request under one application's rules.

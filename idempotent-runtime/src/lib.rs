@@ -86,6 +86,11 @@ mod key;
 mod meters;
 mod names;
 mod observed;
+#[cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    allow(dead_code, reason = "each database needs its own part of it")
+)]
+pub mod once;
 mod owed;
 mod policy;
 mod pool;

@@ -57,6 +57,25 @@ impl Reply {
         Ok(reply.body(body))
     }
 
+    /// 201 for what is now at this address.
+    ///
+    /// ```
+    /// use idempotent_runtime::Reply;
+    ///
+    /// let reply = Reply::created("/orders/7");
+    /// assert_eq!((reply.status(), reply.value("location")), (201, Some(b"/orders/7".as_slice())));
+    /// ```
+    #[must_use]
+    pub fn created(location: impl Into<Bytes>) -> Self {
+        Self::new(201).header("Location", location)
+    }
+
+    /// 204, without a body.
+    #[must_use]
+    pub fn no_content() -> Self {
+        Self::new(204)
+    }
+
     /// Adds a header. Those of the same name that are there already stay.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {

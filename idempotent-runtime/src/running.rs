@@ -3,7 +3,7 @@
 //! A duplicate follows the one that runs: it is woken with that one's reply, kept or not.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::{Notify, watch};
 
@@ -19,7 +19,7 @@ type Outcome = Option<Option<Arc<Reply>>>;
 #[derive(Debug)]
 struct Entry {
     execution: Arc<Execution>,
-    fingerprint: Option<Fingerprint>,
+    fingerprint: Arc<OnceLock<Fingerprint>>,
     outcome: watch::Receiver<Outcome>,
 }
 
@@ -33,10 +33,16 @@ pub(crate) struct Running {
 /// A duplicate's view of the one that runs.
 pub(crate) struct Follower {
     pub(crate) fingerprint: Option<Fingerprint>,
+    later: Arc<OnceLock<Fingerprint>>,
     outcome: watch::Receiver<Outcome>,
 }
 
 impl Follower {
+    /// What tells the payload of the one that runs, also if it was not known yet when this one began to follow.
+    pub(crate) fn payload(&self) -> Arc<OnceLock<Fingerprint>> {
+        Arc::clone(&self.later)
+    }
+
     /// Its reply, once it has ended; `None` if there is none to share.
     pub(crate) async fn reply(mut self) -> Option<Arc<Reply>> {
         match self.outcome.wait_for(Option::is_some).await {
@@ -46,15 +52,36 @@ impl Follower {
     }
 }
 
+impl Entry {
+    fn follower(&self) -> Follower {
+        Follower {
+            fingerprint: self.fingerprint.get().copied(),
+            later: Arc::clone(&self.fingerprint),
+            outcome: self.outcome.clone(),
+        }
+    }
+}
+
 impl Running {
     /// The execution under way for this id, if it runs here.
     pub(crate) fn follow(&self, id: &RequestId) -> Option<Follower> {
         let entries = lock(&self.entries);
         let entry = entries.get(id)?;
-        Some(Follower {
-            fingerprint: entry.fingerprint,
-            outcome: entry.outcome.clone(),
-        })
+        Some(entry.follower())
+    }
+
+    /// As [`lead`](Self::lead), unless another one does. Its payload is not told until [`Ticket::runs`]: as long as it
+    /// only looks, it may be the one whose payload is another.
+    pub(crate) fn lead_or_follow(
+        self: &Arc<Self>,
+        id: &RequestId,
+        execution: &Arc<Execution>,
+    ) -> Result<Ticket, Follower> {
+        let mut entries = lock(&self.entries);
+        match entries.get(id) {
+            Some(entry) => Err(entry.follower()),
+            None => Ok(self.enter(&mut entries, id, None, execution)),
+        }
     }
 
     /// Returns when another execution has begun here.
@@ -69,18 +96,30 @@ impl Running {
         fingerprint: Option<Fingerprint>,
         execution: &Arc<Execution>,
     ) -> Ticket {
+        self.enter(&mut lock(&self.entries), id, fingerprint, execution)
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        entries: &mut HashMap<RequestId, Entry>,
+        id: &RequestId,
+        fingerprint: Option<Fingerprint>,
+        execution: &Arc<Execution>,
+    ) -> Ticket {
         let (sender, outcome) = watch::channel(None);
+        let payload = Arc::new(fingerprint.map_or_else(OnceLock::new, OnceLock::from));
         let entry = Entry {
             execution: Arc::clone(execution),
-            fingerprint,
+            fingerprint: Arc::clone(&payload),
             outcome,
         };
-        lock(&self.entries).insert(id.clone(), entry);
+        entries.insert(id.clone(), entry);
         self.arrived.notify_waiters();
         Ticket {
             running: Arc::clone(self),
             id: id.clone(),
             execution: execution.id,
+            payload,
             sender,
         }
     }
@@ -100,10 +139,18 @@ pub(crate) struct Ticket {
     running: Arc<Running>,
     id: RequestId,
     execution: ExecutionId,
+    payload: Arc<OnceLock<Fingerprint>>,
     sender: watch::Sender<Outcome>,
 }
 
 impl Ticket {
+    /// It does not only look any more: this is the payload that the others must have.
+    pub(crate) fn runs(&self, fingerprint: Option<Fingerprint>) {
+        if let Some(fingerprint) = fingerprint {
+            let _ = self.payload.set(fingerprint);
+        }
+    }
+
     /// Gives the followers their reply.
     pub(crate) fn publish(self, reply: Option<Arc<Reply>>) {
         self.leave();

@@ -13,6 +13,7 @@ pub struct Spec {
     pub(crate) name: &'static str,
     pub(crate) cache: Option<Duration>,
     pub(crate) lock: Option<Duration>,
+    pub(crate) once: Option<Duration>,
     pub(crate) key: Option<Key>,
     pub(crate) wait: Option<Duration>,
     pub(crate) keep: Option<Keep>,
@@ -28,6 +29,7 @@ impl Spec {
             name,
             cache: None,
             lock: None,
+            once: None,
             key: None,
             wait: None,
             keep: None,
@@ -41,7 +43,7 @@ impl Spec {
         Handler {
             name: self.name,
             key: self.key,
-            cached: self.cache.is_some(),
+            cached: self.cache.is_some() || self.once.is_some(),
         }
     }
 
@@ -56,6 +58,13 @@ impl Spec {
     #[must_use]
     pub const fn lock(mut self, millis: u64) -> Self {
         self.lock = Some(Duration::from_millis(millis));
+        self
+    }
+
+    /// How long what was done and answered once is known, in milliseconds.
+    #[must_use]
+    pub const fn once(mut self, millis: u64) -> Self {
+        self.once = Some(Duration::from_millis(millis));
         self
     }
 

@@ -113,6 +113,11 @@ impl Stamper for Engine {
         changes: &Changes,
     ) -> Result<Box<dyn Receipt>, StampError> {
         match scope {
+            // Its record has no tags: no other's change ends it.
+            Some(Scope::Execution(execution)) if execution.promise().is_some() => {
+                self.stamp_without_record(changes);
+                Ok(Box::new(Nothing))
+            }
             Some(Scope::Execution(execution)) => self.stamp_for(execution, changes),
             _ => {
                 if scope.is_none() && self.settings.distrusts() {

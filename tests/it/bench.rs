@@ -396,3 +396,8 @@ fn told(event: &InstrumentationEvent<'_>) -> Option<String> {
         _ => return None,
     })
 }
+
+/// Whether an error dooms the transaction that it comes in.
+pub fn dooms<C: Kind>() -> bool {
+    std::any::type_name::<C>().contains("PgConnection")
+}

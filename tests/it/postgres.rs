@@ -59,6 +59,10 @@ mod effects;
 mod exact;
 #[path = "both/keys.rs"]
 mod keys;
+#[path = "both/once.rs"]
+mod once;
+#[path = "both/once_deadlocks.rs"]
+mod once_deadlocks;
 #[path = "both/pools.rs"]
 mod pools;
 #[path = "both/proof.rs"]

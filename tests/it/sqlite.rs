@@ -54,6 +54,8 @@ mod effects;
 mod exact;
 #[path = "both/keys.rs"]
 mod keys;
+#[path = "both/once.rs"]
+mod once;
 #[path = "both/pools.rs"]
 mod pools;
 #[path = "both/proof.rs"]

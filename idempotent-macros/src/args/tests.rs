@@ -127,15 +127,25 @@ fn neither_cache_nor_lock_is_one_mistake() {
 }
 
 #[test]
+fn once_stands_alone() {
+    for other in [
+        "cache = 3",
+        "lock = 3",
+        "keep = \"all\"",
+        "changed = \"run\"",
+        "outage = \"run\"",
+    ] {
+        let name = other.split(' ').next().unwrap();
+        let arguments = format!("once = 86400, {other}");
+        only_mistake(&arguments, &format!("`{name}` cannot stand beside `once`"));
+    }
+}
+
+#[test]
 fn an_argument_that_is_not_understood_is_not_also_missing() {
     only_mistake(
         "cash = 15",
         "unknown argument `cash`; expected one of `cache`, `lock`",
-    );
-    only_mistake("once = 86400", "`once` is not available yet");
-    only_mistake(
-        "once = 86400, keep = \"all\"",
-        "`once` is not available yet",
     );
     only_mistake("15", "expected `#[idempotent(cache = SECONDS)]`");
     only_mistake("cache = 0", "`cache` must be at least 1 millisecond");

@@ -75,6 +75,23 @@ pub(super) fn bypassed(_: &Settings) -> Status {
     Status::new("fwd=bypass")
 }
 
+/// What was done once was done just now, and is known for so long; or nothing was recorded.
+pub(super) fn once(
+    settings: &Settings,
+    identified: &Identified,
+    recorded: Option<Duration>,
+) -> Status {
+    let mut status = Status::new("fwd=uri-miss");
+    if let Some(life) = recorded {
+        status.push(&format!("stored; ttl={}", life.as_secs()));
+    }
+    let mut status = status.with_key(settings, identified);
+    if recorded.is_none() {
+        status.push_string("detail", "not-recorded");
+    }
+    status
+}
+
 pub(super) fn changed(engine: &Engine, identified: &Identified, tag: &Tag) -> Status {
     let mut status = Status::new("fwd=stale").with_key(&engine.settings, identified);
     explain(&mut status, engine, None, Some(tag));

@@ -42,6 +42,7 @@ pub trait Trackable:
     + R2D2Connection
     + MigrationConnection
     + sealed::Sealed
+    + crate::once::Rows
     + 'static
 {
 }
@@ -54,6 +55,7 @@ impl<C> Trackable for C where
         + R2D2Connection
         + MigrationConnection
         + sealed::Sealed
+        + crate::once::Rows
         + 'static
 {
 }
@@ -158,6 +160,12 @@ pub(crate) mod sealed {
         /// What to send for a statement that opens a transaction.
         #[doc(hidden)]
         fn opening(sql: &str) -> String;
+
+        /// Fails if the transaction is not the one that was opened any more; afterwards the mark is set as it was.
+        #[doc(hidden)]
+        fn prove(&mut self) -> QueryResult<()> {
+            self.before_stamp(false)
+        }
 
         /// Called before the stamp: afterwards nothing in this transaction may change a row any more, and it must be
         /// sure that all of its statements are still in it.

@@ -31,6 +31,7 @@ use crate::hold::Hold;
 mod batch;
 #[cfg(feature = "mysql")]
 mod mysql;
+mod once;
 mod position;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -99,6 +100,7 @@ pub struct TrackedConnection<C> {
     uncached: bool,
     /// A row that was read has failed to come.
     failed: Arc<AtomicBool>,
+    once: once::Phase,
 }
 
 /// The request that a connection belongs to while it is out of the pool.
@@ -130,6 +132,7 @@ impl<C> TrackedConnection<C> {
             tables_locked: false,
             uncached: false,
             failed: Arc::default(),
+            once: Default::default(),
         }
     }
 

@@ -288,6 +288,15 @@ fn make<C: Trackable>(
             (Step::Schema { changes }, true)
         }
         Class::Role => (Step::Role, true),
+        // What may commit is told apart even where nothing is tracked.
+        Class::Change if C::COMMITS_IMPLICITLY && is_hidden(sql) => (Step::Opaque, true),
+        Class::Change
+            if C::COMMITS_IMPLICITLY
+                && begins_with(sql, &["TRUNCATE"])
+                && Registry::global().is_empty() =>
+        {
+            (Step::Commits(Arc::new(nothing())), true)
+        }
         Class::Change if Registry::global().is_empty() => (Step::Pass, true),
         Class::Change if is_hidden(sql) => (Step::Opaque, true),
         Class::Change => match database.catalog(connection, moment) {

@@ -187,6 +187,7 @@ impl<C: Trackable> TrackedConnection<C> {
             "insert", "update", "delete", "replace", "merge", "truncate", "copy", "call",
         ];
         let text = sql.to_lowercase();
+        self.refuse_in_effects()?;
         if Registry::global().is_empty() || !CHANGES.iter().any(|word| text.contains(word)) {
             return self.watched(|inner| inner.batch_execute(sql));
         }

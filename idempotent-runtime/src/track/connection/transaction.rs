@@ -95,6 +95,7 @@ impl<C: Trackable> TrackedConnection<C> {
             warn_unattached();
             return self.watched(|inner| run(inner, &mut changes));
         }
+        self.refuse_beside_once()?;
         if self.log.is_open() {
             let result = self.watched(|inner| run(inner, &mut changes));
             match &result {
@@ -192,6 +193,9 @@ impl<C: Trackable> TrackedConnection<C> {
         sql: &str,
         run: impl FnOnce(&mut C) -> QueryResult<()>,
     ) -> QueryResult<()> {
+        if control.is_of_the_transaction() {
+            self.refuse_in_effects()?;
+        }
         match control {
             Control::Begin => self.open(sql, |log| log.begin()),
             Control::Savepoint(name) if self.log.is_open() => {
@@ -426,6 +430,10 @@ impl<C: Trackable> TrackedConnection<C> {
         run: impl FnOnce(&mut C) -> QueryResult<R>,
     ) -> QueryResult<R> {
         self.refuse_if_doomed()?;
+        self.refuse_in_effects()?;
+        if !changes.is_empty() {
+            self.refuse_beside_once()?;
+        }
         let was_open = self.log.is_open();
         let receipt = match was_open {
             true => self.stamp(&self.log.pending())?,
@@ -502,6 +510,9 @@ impl<C: Trackable> TrackedConnection<C> {
         let every = everything();
         if C::COMMITS_IMPLICITLY {
             return self.commits_perhaps(&every, run);
+        }
+        if !every.is_empty() {
+            self.refuse_beside_once()?;
         }
         if self.log.is_open() {
             let result = self.watched(run);

@@ -41,6 +41,16 @@ pub(crate) enum Control {
     RollbackPrepared,
 }
 
+impl Control {
+    /// Whether it is about the transaction as a whole.
+    pub(crate) fn is_of_the_transaction(&self) -> bool {
+        !matches!(
+            self,
+            Self::Savepoint(_) | Self::Release(_) | Self::RollbackTo(_)
+        )
+    }
+}
+
 /// The text from its first word on.
 pub(crate) fn without_comments(sql: &str, dialect: Dialect) -> &str {
     skip(sql, dialect.nests_comments())

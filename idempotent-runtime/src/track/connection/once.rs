@@ -1,0 +1,80 @@
+//! The transaction of `once`: nothing else may end it, and in such a handler nothing tracked is changed beside it.
+
+use diesel::result::QueryResult;
+
+use super::{Trackable, TrackedConnection};
+use crate::execution::{self, Scope};
+use crate::track::stamper::database_error;
+
+/// Where a connection is between the effects and their record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It has nothing to do with `once`.
+    #[default]
+    Outside,
+    /// The transaction is ours: the claim, the record, the COMMIT.
+    Ours,
+    /// The application's closure runs.
+    Effects,
+}
+
+impl<C: Trackable> TrackedConnection<C> {
+    /// Runs the whole transaction of `once`.
+    pub(crate) fn once<R>(&mut self, run: impl FnOnce(&mut Self) -> R) -> R {
+        self.once = Phase::Ours;
+        let result = run(self);
+        self.once = Phase::Outside;
+        result
+    }
+
+    /// Runs the application's closure in it.
+    pub(crate) fn effects<R>(&mut self, run: impl FnOnce(&mut Self) -> R) -> R {
+        self.once = Phase::Effects;
+        let result = run(self);
+        self.once = Phase::Ours;
+        result
+    }
+
+    /// Fails if the transaction is not the one that was opened any more.
+    pub(crate) fn prove(&mut self) -> QueryResult<()> {
+        self.refuse_if_doomed()?;
+        match self.log.is_open() {
+            true => self.inner.prove(),
+            false => Err(database_error(
+                "the transaction of `db.once` was ended inside it".to_owned(),
+            )),
+        }
+    }
+
+    /// Inside the closure: what would end the transaction is not sent.
+    pub(super) fn refuse_in_effects(&self) -> QueryResult<()> {
+        match self.once {
+            Phase::Effects => Err(database_error(
+                "this statement begins, ends or may commit a transaction, and so cannot be run inside `db.once`, which is one transaction with the record of what was done. \
+                 For a part that may fail, use `conn.transaction(…)`, which is a savepoint there; change the schema elsewhere"
+                    .to_owned(),
+            )),
+            Phase::Outside | Phase::Ours => Ok(()),
+        }
+    }
+
+    /// In a `once` handler, outside of `db.once`: what changes tracked rows is not sent, and the transaction that it
+    /// would have been in cannot be committed.
+    pub(super) fn refuse_beside_once(&mut self) -> QueryResult<()> {
+        if self.once != Phase::Outside {
+            return Ok(());
+        }
+        let is_once = match &self.owner {
+            Some(owner) => owner.scope.is_once(),
+            None => execution::current().as_ref().is_some_and(Scope::is_once),
+        };
+        if !is_once {
+            return Ok(());
+        }
+        self.doomed |= self.log.is_open();
+        Err(database_error(
+            "a handler with `once` changes tracked rows in its `db.once(|conn| …)` only, for what is changed beside it would be changed again by a retry: move this into that closure"
+                .to_owned(),
+        ))
+    }
+}
