@@ -22,7 +22,8 @@
 //! // The key must be the same client's at each try, so the application says who asks.
 //! let idempotent = Idempotent::builder("bank").principal(Principal::Anonymous).build();
 //! let pool = idempotent.pool::<SqliteConnection>("bank.db")?;
-//! once::migrate(&mut pool.get()?)?;
+//! let mut conn = pool.get()?;
+//! once::migrate(&mut conn)?;
 //! idempotent.once_on(&pool)?;
 //! let app = App::new().configure(idempotent.configure(&pool)).service(transfer);
 //! # drop(app);

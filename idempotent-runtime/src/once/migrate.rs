@@ -22,7 +22,8 @@ use crate::track::connection::TrackedConnection;
 ///
 /// let idempotent = Idempotent::builder("shop").build();
 /// let pool = idempotent.pool::<SqliteConnection>("shop.db")?;
-/// once::migrate(&mut pool.get()?)?;
+/// let mut conn = pool.get()?;
+/// once::migrate(&mut conn)?;
 /// # Ok(()) }
 /// # #[cfg(not(feature = "sqlite"))] fn main() {}
 /// ```
