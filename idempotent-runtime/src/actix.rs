@@ -148,7 +148,9 @@ impl Call {
                 };
                 let span = tracing::info_span!("idempotent.run", handler = spec.name, execution = %execution.id);
                 let run = running.call(meters::Run::begin(spec.name), handler, args);
-                detached(spec.name, execution::on_task(scope, run).instrument(span)).await
+                // Where that one is not recorded, the request's own is still around it.
+                let run = execution::on_task(scope, run).instrument(span);
+                detached(spec.name, run.in_current_span()).await
             }
         }
     }
