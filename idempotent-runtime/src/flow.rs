@@ -29,6 +29,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::execution::{Execution, Unkept};
+use crate::faults::{Point, reach};
 use crate::hold::Hold;
 use crate::keeper::Keeper;
 use crate::key::{Fingerprint, Identified, RequestId, Rules};
@@ -259,9 +260,11 @@ impl Engine {
         }
         let claim = asked.claim(self.settings.claim_lease);
         hold.will_claim(&claim);
+        reach(Point::Claim);
         let looked = self.store.look(&claim, asked.spec.changed).await?;
-        if !matches!(looked, Looked::Claimed(_)) {
-            hold.no_claim();
+        match looked {
+            Looked::Claimed(_) => reach(Point::Claimed),
+            _ => hold.no_claim(),
         }
         Ok(match looked {
             Looked::Claimed(miss) => Attempt::Claimed(miss),

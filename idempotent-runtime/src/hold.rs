@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::faults::{Point, reach};
 use crate::keeper::{Keeper, Kind};
 use crate::meters;
 use crate::store::{Claim, Record, Store, StoreError};
@@ -105,7 +106,9 @@ impl Hold {
         let Some(claim) = &self.claim else {
             return Ok(false);
         };
+        reach(Point::Keep);
         let kept = store.keep(claim, record, life).await?;
+        reach(Point::Kept);
         self.ended.store(true, Ordering::Release);
         Ok(kept)
     }

@@ -78,6 +78,11 @@ mod db;
 mod dependencies;
 mod error;
 mod execution;
+#[cfg_attr(
+    not(feature = "faults"),
+    allow(unreachable_pub, dead_code, reason = "public for the proofs alone")
+)]
+mod faults;
 mod flow;
 mod hold;
 mod idempotent;

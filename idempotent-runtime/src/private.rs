@@ -10,6 +10,12 @@ pub use crate::spec::{Changed, Keep, Outage, Spec};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use crate::track::table_name;
 
+/// Where a process may die, and what it may break.
+#[cfg(feature = "faults")]
+pub mod faults {
+    pub use crate::faults::{Fault, Point, die_at, switch_on};
+}
+
 /// The rules by which changes are found.
 #[cfg(feature = "oracle")]
 pub mod rules {

@@ -5,6 +5,7 @@
 //!   [`RedisSentinels`] watch over two.
 //!   [`postgres()`], [`redis()`] and [`mariadb()`] share one among the tests of a process.
 //! * [`Server`]: a program under test, its output read line by line, to be paused or killed.
+//! * [`Proxy`]: between a client and its server, to cut, delay and swallow.
 //! * [`http`]: HTTP/1.1 by hand, for exact bytes and connections that are cut.
 //! * [`eventually`]: waiting for what can only be asked for.
 //!
@@ -23,6 +24,7 @@ mod output;
 mod port;
 mod postgres;
 mod programs;
+mod proxy;
 mod redis;
 mod server;
 mod template;
@@ -32,6 +34,7 @@ mod wait;
 pub use mariadb::{MariaDb, mariadb};
 pub use port::free_port;
 pub use postgres::{Postgres, postgres};
+pub use proxy::Proxy;
 pub use redis::{Flavor, Redis, RedisCluster, RedisSentinels, redis};
 pub use server::Server;
 pub use wait::{DEADLINE, eventually, eventually_async};

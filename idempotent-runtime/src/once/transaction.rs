@@ -11,6 +11,7 @@ use super::promise::{Answer, Promise, decode};
 use super::rows::{Claimed, Done};
 use crate::db::Db;
 use crate::execution::{Execution, Scope};
+use crate::faults::{Point, reach};
 use crate::pool::Pool;
 use crate::reply::Reply;
 use crate::report::{Failed, Report};
@@ -204,16 +205,19 @@ where
         .before(table, claim)
         .map_err(waited)?;
     connection.transaction(|connection| {
+        reach(Point::Claim);
         let claimed = connection.untracked().claim(table, claim);
         match claimed.map_err(waited)? {
-            Claimed::Ours => {}
+            Claimed::Ours => reach(Point::Claimed),
             Claimed::Done(done) => return Err(Stop::Done(done)),
             Claimed::Gone => return Err(Stop::Gone),
         }
         let reply = connection
             .effects(|connection| work(connection))
             .map_err(|error| Stop::Failed(Failed::Work(error)))?;
+        reach(Point::Effects);
         write(connection, promise, &reply)?;
+        reach(Point::Recorded);
         Ok(reply)
     })
 }

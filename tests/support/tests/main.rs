@@ -3,5 +3,6 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod http;
+mod proxy;
 mod servers;
 mod survivors;

@@ -4,6 +4,7 @@ use diesel::result::QueryResult;
 
 use super::{Trackable, TrackedConnection};
 use crate::execution::{self, Scope};
+use crate::faults::Fault;
 use crate::track::stamper::database_error;
 
 /// Where a connection is between the effects and their record.
@@ -39,6 +40,7 @@ impl<C: Trackable> TrackedConnection<C> {
     pub(crate) fn prove(&mut self) -> QueryResult<()> {
         self.refuse_if_doomed()?;
         match self.log.is_open() {
+            true if Fault::Unproven.is_on() => Ok(()),
             true => self.inner.prove(),
             false => Err(database_error(
                 "the transaction of `db.once` was ended inside it".to_owned(),

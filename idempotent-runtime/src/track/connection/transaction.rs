@@ -24,6 +24,7 @@ use diesel::result::{Error, QueryResult};
 
 use super::{Trackable, TrackedConnection};
 use crate::execution::{self, Scope, Unkept};
+use crate::faults::{Point, reach};
 use crate::track::Registry;
 use crate::track::backend::Moment;
 use crate::track::changes::{ChangeLog, Changes};
@@ -158,7 +159,9 @@ impl<C: Trackable> TrackedConnection<C> {
         let Some(stamper) = self.stamper.as_ref().filter(|_| !changes.is_empty()) else {
             return Ok(None);
         };
-        Ok(Some(stamper.stamp(self.scope().as_ref(), changes)?))
+        let receipt = stamper.stamp(self.scope().as_ref(), changes)?;
+        reach(Point::Stamped);
+        Ok(Some(receipt))
     }
 
     fn scope(&self) -> Option<Scope> {
@@ -564,6 +567,9 @@ fn settle<C: Trackable>(
     committed: &QueryResult<()>,
     for_good: bool,
 ) {
+    if committed.is_ok() {
+        reach(Point::Committed);
+    }
     match (receipt, committed) {
         (Some(receipt), Ok(())) if for_good => receipt.committed(),
         (Some(receipt), Ok(())) => receipt.unknown(),
