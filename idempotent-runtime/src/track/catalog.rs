@@ -7,19 +7,21 @@ mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reading;
+mod relation;
 mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod walk;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::rules::Rule;
-use super::statement::ROWIDS;
-use super::statement::change::{Cascade, Change, Columns};
+use super::statement::change::{Change, Columns};
 pub(crate) use chains::{Chain, Hop};
 pub(crate) use reading::{Kind, Reading};
+pub(crate) use relation::Fill;
+use relation::{Action, Place, Reference, Rekeys, Relation, Trigger};
 use source::Source;
 
 /// A folded, unqualified name. Relations of one name in several schemas are one here: each of
@@ -75,108 +77,6 @@ pub(crate) struct Touched {
     pub(crate) tables: BTreeSet<Name>,
     /// No telling which tables.
     pub(crate) every: bool,
-}
-
-#[derive(Debug, Default)]
-struct Relation {
-    /// Readable columns as the database spells them; nothing while none of this name was seen.
-    columns: Option<HashMap<String, Reading>>,
-    /// How SQL names it, if there is one of this name only.
-    place: Place,
-    /// RETURNING may fail, or does not tell every row that is changed.
-    opaque: bool,
-    /// A conflict may delete other rows.
-    replaces: bool,
-    /// A conflict may be an error that keeps the rows before it.
-    stops: bool,
-    /// The role may not lock its rows.
-    unlockable: bool,
-    /// Its unique indexes, where a conflict with one may replace rows; nothing if one of them is not made of columns.
-    unique: Option<Vec<Vec<String>>>,
-    /// The columns of its primary key; none if there is none.
-    primary: Vec<String>,
-    /// The columns that have a default value, which a replacement gives them for a NULL (SQLite).
-    defaulted: HashSet<String>,
-    /// The columns that are never NULL (MySQL family).
-    required: HashSet<String>,
-    /// Its columns in their order, folded, for an INSERT that does not name them.
-    order: Vec<String>,
-    /// What columns get that an INSERT does not give: those that are here, by folded names.
-    fills: HashMap<String, Fill>,
-    triggers: Vec<Trigger>,
-    /// They run instead of a statement or beside it.
-    rules: Vec<Trigger>,
-    /// What default values do.
-    defaults: Source,
-    /// Tables that inherit from this one, its partitions among them.
-    children: BTreeSet<Name>,
-    parents: BTreeSet<Name>,
-    /// Those of its parents that it is a part of.
-    wholes: BTreeSet<Name>,
-    /// For a view: what it reads.
-    bases: BTreeSet<Name>,
-    /// Views that read this relation.
-    views: BTreeSet<Name>,
-    /// Foreign keys that refer to this table.
-    references: Vec<Reference>,
-}
-
-/// What a column gets that is not given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fill {
-    Null,
-    /// A value that no row has yet.
-    Serial,
-}
-
-/// Where a relation is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Place {
-    #[default]
-    Unseen,
-    /// Its name in SQL, with its schema, quoted.
-    One(String),
-    /// Several schemas have one of this name.
-    Several,
-}
-
-#[derive(Debug)]
-struct Trigger {
-    on: Change,
-    /// It may give a row another key than the one that the statement gave it.
-    rekeys: Rekeys,
-    /// It may keep a change from being told.
-    hides: bool,
-    does: Source,
-}
-
-/// Which keys a BEFORE trigger may change.
-#[derive(Debug)]
-enum Rekeys {
-    Never,
-    Always,
-    /// Only columns that its text names.
-    Mentioned(HashSet<String>),
-}
-
-#[derive(Debug)]
-struct Reference {
-    child: Name,
-    /// The columns referred to, and the columns of the child that refer.
-    columns: BTreeSet<String>,
-    child_columns: BTreeSet<String>,
-    /// Each column of the child with the one that it refers to, as the database spells them.
-    pairs: Vec<(String, String)>,
-    on_delete: Action,
-    on_update: Action,
-}
-
-/// What a foreign key does to the child's rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
-    Nothing,
-    Cascade,
-    Set,
 }
 
 impl Catalog {
@@ -408,118 +308,6 @@ impl Catalog {
     fn reads(&mut self, view: &Name, base: &Name) {
         self.entry(base).views.insert(view.clone());
         self.entry(view).bases.insert(base.clone());
-    }
-}
-
-impl Relation {
-    /// Adds one relation of this name.
-    fn merge(&mut self, columns: HashMap<String, Reading>, opaque: bool, sql: String) {
-        self.opaque |= opaque;
-        self.place = match self.place {
-            Place::Unseen => Place::One(sql),
-            _ => Place::Several,
-        };
-        self.columns = Some(match self.columns.take() {
-            None => columns,
-            Some(mut known) => {
-                known.retain(|name, reading| columns.get(name) == Some(reading));
-                known
-            }
-        });
-    }
-
-    fn reading(&self, column: &str, folds: bool) -> Option<Reading> {
-        let columns = self.columns.as_ref()?;
-        let reading = match folds {
-            true => columns
-                .iter()
-                .find(|(known, _)| super::fold(known) == super::fold(column))
-                .map(|(_, reading)| reading),
-            false => columns.get(column),
-        };
-        let reading = reading
-            .filter(|reading| **reading != Reading::Never)
-            .copied();
-        reading.map(|reading| match Rule::Spellings.applies() {
-            true => reading,
-            false => Reading::Plain,
-        })
-    }
-
-    /// Whether rows keep the key that the statement gave them.
-    fn keeps(&self, change: &Change, key: &[&str]) -> bool {
-        if !Rule::Rekeying.applies() {
-            return !self.opaque;
-        }
-        !(self.opaque || change.update.is_some() && self.may_set(key))
-    }
-
-    /// Whether a trigger may set one of these columns in a row that is being updated.
-    fn may_set(&self, columns: &[&str]) -> bool {
-        // What is moved between parts is put in.
-        let part = !self.wholes.is_empty();
-        let sets = |trigger: &Trigger| {
-            (trigger.on.update.is_some() || part && trigger.on.insert)
-                && trigger.rekeys.may(columns)
-        };
-        self.triggers.iter().any(sets)
-    }
-
-    /// What a change comes to here: where a conflict replaces, it also deletes.
-    fn suffers(&self, change: &Change) -> Change {
-        let sets = |unique: &Vec<Vec<String>>| {
-            change.update.any(unique.iter().flatten()) || change.update.any(ROWIDS)
-        };
-        let conflicts =
-            change.insert || change.update.is_some() && self.unique.as_ref().is_none_or(sets);
-        Change {
-            delete: change.delete || self.replaces && conflicts,
-            ..change.clone()
-        }
-    }
-
-    /// What a foreign key makes of a change.
-    fn passed_on(&self, reference: &Reference, change: &Change) -> Option<Change> {
-        if !Rule::ForeignKeys.applies() {
-            return None;
-        }
-        let columns: Vec<_> = reference.columns.iter().map(String::as_str).collect();
-        match change.update.is_some() && self.may_set(&columns) {
-            true => reference.effect(&change.widened()),
-            false => reference.effect(change),
-        }
-    }
-}
-
-impl Rekeys {
-    fn may(&self, key: &[&str]) -> bool {
-        match self {
-            Self::Never => false,
-            Self::Always => true,
-            Self::Mentioned(words) => key
-                .iter()
-                .any(|column| words.contains(&super::fold(column))),
-        }
-    }
-}
-
-impl Reference {
-    /// What happens to the child when `change` happens to the table it refers to.
-    fn effect(&self, change: &Change) -> Option<Change> {
-        let mut effect = Change {
-            truncate: change.truncate.filter(|cascade| *cascade == Cascade::Yes),
-            ..Change::default()
-        };
-        let columns = || Columns::Some(self.child_columns.clone());
-        match self.on_delete {
-            Action::Cascade if change.delete => effect.delete = true,
-            Action::Set if change.delete => effect.update = columns(),
-            _ => {}
-        }
-        if self.on_update != Action::Nothing && change.update.any(&self.columns) {
-            effect.update = columns();
-        }
-        (effect != Change::default()).then_some(effect)
     }
 }
 

@@ -36,6 +36,7 @@ mod position;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;
+mod session;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod transaction;

@@ -2,12 +2,9 @@
 
 use std::any::TypeId;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
-use diesel::result::{DatabaseErrorKind, Error};
 use once_cell::sync::Lazy;
 use sqlparser::tokenizer::Token;
 
@@ -22,6 +19,17 @@ use super::statement::keywords::{Class, Control, classify, without_comments};
 use super::statement::plan::{Plan, Whole, plan};
 use super::{Registry, fold};
 use crate::sync::lock;
+
+mod database;
+mod words;
+
+pub(crate) use database::Database;
+use database::generation;
+pub(super) use database::schema_changed;
+use words::{
+    COMMITTING, begins_with, is_hidden, is_of_the_session, moves_rows, runs_another, sets,
+    sets_a_role, sets_strings,
+};
 
 /// Texts of dynamic statements that a connection remembers; when there are more, it starts anew.
 const MOST_TEXTS: usize = 512;
@@ -77,96 +85,6 @@ impl Step {
     }
 }
 
-/// Counts the changes of any schema by this process. What was read or planned under another number is void.
-static SCHEMA: AtomicU64 = AtomicU64::new(0);
-
-/// A schema has changed, or may have.
-pub(super) fn schema_changed() {
-    SCHEMA.fetch_add(1, Ordering::AcqRel);
-}
-
-/// How long a catalog that could not be read is not asked for again.
-const UNREADABLE: Duration = Duration::from_secs(60);
-
-/// What all connections to one database know together.
-#[derive(Debug, Default)]
-pub(crate) struct Database {
-    known: Mutex<Known>,
-    unrepeatable: bool,
-}
-
-#[derive(Debug, Default)]
-enum Known {
-    #[default]
-    Nothing,
-    /// As of this number of the schema.
-    Catalog(u64, Arc<Catalog>),
-    /// It did not answer then.
-    Unreadable(Instant),
-}
-
-impl Database {
-    /// Nothing yet. `unrepeatable`: whatever the server's default says, others' commits come between the statements of
-    /// a transaction.
-    pub(super) fn new(unrepeatable: bool) -> Self {
-        Self {
-            unrepeatable,
-            ..Self::default()
-        }
-    }
-
-    /// Asks the database, once. `None` if it does not answer, as in a failed transaction.
-    pub(super) fn catalog<C: Trackable>(
-        &self,
-        connection: &mut C,
-        moment: Moment,
-    ) -> Option<Arc<Catalog>> {
-        let mut known = lock(&self.known);
-        // Before it is read: what changes meanwhile makes it void.
-        let generation = SCHEMA.load(Ordering::Acquire);
-        match &*known {
-            Known::Catalog(of, catalog) if *of == generation => return Some(Arc::clone(catalog)),
-            Known::Unreadable(since) if since.elapsed() < UNREADABLE => return None,
-            _ => {}
-        }
-        match connection.read_catalog_safely(moment) {
-            Ok(mut catalog) => {
-                catalog.unrepeatable |= self.unrepeatable;
-                let catalog = Arc::new(catalog);
-                *known = Known::Catalog(generation, Arc::clone(&catalog));
-                Some(catalog)
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the catalog could not be read; every change counts for all tables meanwhile");
-                // Inside a transaction it may be that transaction's fault, and others should ask for themselves.
-                if moment == Moment::Outside && is_lasting(&error) {
-                    *known = Known::Unreadable(Instant::now());
-                }
-                None
-            }
-        }
-    }
-
-    /// Whether constraint triggers may be waiting for the COMMIT, as far as is known without asking.
-    pub(super) fn may_defer(&self) -> bool {
-        let generation = SCHEMA.load(Ordering::Acquire);
-        match &*lock(&self.known) {
-            Known::Catalog(of, catalog) if *of == generation => catalog.deferred,
-            _ => true,
-        }
-    }
-}
-
-/// Not a lost connection or a busy file, which the next one to ask may not meet.
-fn is_lasting(error: &Error) -> bool {
-    match error {
-        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            !information.message().contains("locked")
-        }
-        _ => false,
-    }
-}
-
 /// The plans that one connection remembers, by Diesel's static ids and by text.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
@@ -205,7 +123,7 @@ impl Plans {
 
     /// Forgets what was planned before a schema has changed; whether one has.
     pub(super) fn renew(&mut self) -> bool {
-        let generation = SCHEMA.load(Ordering::Acquire);
+        let generation = generation();
         let changed = self.generation != generation;
         if changed {
             *self = Self {
@@ -306,15 +224,6 @@ fn make<C: Trackable>(
     }
 }
 
-/// Its text does not say what it runs.
-fn is_hidden(sql: &str) -> bool {
-    const WORDS: [&str; 12] = [
-        "CALL", "DO", "EXECUTE", "BEGIN", "IF", "CASE", "LOOP", "REPEAT", "WHILE", "FOR", "LOAD",
-        "XA",
-    ];
-    begins_with(sql, &WORDS) && Rule::Hidden.applies()
-}
-
 /// SQLite deletes the rows of a table before it drops it, and foreign keys pass that on.
 fn empties(sql: &str, catalog: &Catalog) -> bool {
     let tokens = Dialect::Sqlite.tokens(sql).unwrap_or_default();
@@ -328,38 +237,6 @@ fn empties(sql: &str, catalog: &Catalog) -> bool {
         .any(|touched| touched.every || !touched.tables.is_empty())
 }
 
-/// What commits in the MySQL family, beside changes of the schema and TRUNCATE.
-const COMMITTING: [&str; 15] = [
-    "ANALYZE",
-    "OPTIMIZE",
-    "REPAIR",
-    "CHECK",
-    "FLUSH",
-    "CACHE",
-    "INSTALL",
-    "UNINSTALL",
-    "SHUTDOWN",
-    "RESET",
-    "START",
-    "STOP",
-    "CHANGE",
-    "PURGE",
-    "BACKUP",
-];
-
-/// `SET STATEMENT … FOR UPDATE …`, and MariaDB's ANALYZE of a statement, which runs it.
-fn runs_another(sql: &str) -> bool {
-    let mut words = sql.split_whitespace().map(str::to_ascii_uppercase);
-    match (words.next().as_deref(), words.next().as_deref()) {
-        (Some("SET"), Some("STATEMENT")) => true,
-        (Some("ANALYZE"), second) => !matches!(
-            second,
-            Some("TABLE" | "TABLES" | "LOCAL" | "NO_WRITE_TO_BINLOG")
-        ),
-        _ => false,
-    }
-}
-
 fn nothing() -> Plan {
     Plan {
         whole: Whole::Tables(Box::default()),
@@ -367,69 +244,10 @@ fn nothing() -> Plan {
     }
 }
 
-/// `SET TRANSACTION ISOLATION LEVEL READ COMMITTED`, which no variable tells of afterwards, and `SET autocommit = 0`.
-fn sets(sql: &str, what: &str, dialect: Dialect) -> bool {
-    dialect == Dialect::Mysql
-        && begins_with(sql, &["SET"])
-        && sql.to_ascii_uppercase().contains(what)
-}
-
-/// `set_config('role', …)` is a SELECT. Another setting that is named outright is none of ours.
-fn sets_a_role(sql: &str, dialect: Dialect) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    dialect == Dialect::Postgres
-        && sql.split("set_config").skip(1).any(|call| {
-            let name = call.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
-            !name.starts_with('\'')
-                || name.starts_with("'role'")
-                || name.starts_with("'session_authorization'")
-                || name.starts_with("'standard_conforming_strings'")
-        })
-}
-
-/// How the session reads strings.
-fn sets_strings(sql: &str, dialect: Dialect) -> bool {
-    let names = |word: &str| {
-        let mut words = sql.split(|c: char| !c.is_alphanumeric() && c != '_');
-        words.any(|known| known.eq_ignore_ascii_case(word))
-    };
-    dialect == Dialect::Postgres
-        && (begins_with(sql, &["SET", "RESET"]) && names("standard_conforming_strings")
-            || begins_with(sql, &["RESET"]) && names("ALL"))
-}
-
-/// A temporary object, or an attached database: other connections do not have it.
-fn is_of_the_session(sql: &str) -> bool {
-    let sql = sql.to_ascii_uppercase();
-    let mut words = sql.split_whitespace().skip(1);
-    let first = words.find(|word| !["OR", "REPLACE", "GLOBAL", "LOCAL"].contains(word));
-    begins_with(&sql, &["ATTACH", "DETACH"])
-        || begins_with(&sql, &["CREATE"]) && matches!(first, Some("TEMP" | "TEMPORARY"))
-}
-
-/// `CREATE TABLE … AS`, `ALTER TABLE … TYPE … USING` and `DROP TABLE` do; what only mentions such words may.
-fn moves_rows(sql: &str) -> bool {
-    const WORDS: [&str; 8] = [
-        "ALTER", "DROP", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "ATTACH",
-    ];
-    let sql = sql.to_ascii_uppercase();
-    sql.split(|c: char| !c.is_alphanumeric())
-        .any(|word| WORDS.contains(&word))
-}
-
 fn may_name_a_table(sql: &str, registry: &Registry) -> bool {
     let sql = fold(sql);
     !registry.is_empty()
         && (sql.contains("cascade") || registry.names().any(|table| sql.contains(&**table)))
-}
-
-fn begins_with(sql: &str, words: &[&str]) -> bool {
-    let first = sql
-        .trim_start()
-        .split(|c: char| !c.is_alphanumeric())
-        .next()
-        .unwrap_or_default();
-    words.iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
 fn change<C: Trackable>(sql: &str, catalog: &Catalog) -> Step {

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, CopySource, Delete, Expr, FromTable, Ident,
-    Insert, Merge, MergeAction, ObjectName, ObjectNamePart, OnConflictAction, OnInsert, Query,
-    SetExpr, SqliteOnConflict, Statement, TableFactor, TableObject, TableWithJoins, Truncate,
-    Update,
+    AssignmentTarget, ConflictTarget, CopySource, Delete, FromTable, Ident, Insert, Merge,
+    MergeAction, ObjectName, OnConflictAction, OnInsert, Query, SetExpr, SqliteOnConflict,
+    Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
 };
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -15,6 +14,10 @@ use super::change::{Cascade, Change, Columns};
 use super::gaps::filled;
 use super::{Dialect, is_blank, is_keyword};
 use crate::track::fold;
+
+mod names;
+
+use names::{Named, called, named, set, spelled, tables};
 
 /// What a statement does, as far as its text tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -405,96 +408,6 @@ impl Facts {
         }
         Some(())
     }
-}
-
-/// A quoted name keeps its case.
-fn spelled(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => fold(&name.value),
-    }
-}
-
-/// A table of a join.
-struct Named<'a> {
-    name: &'a ObjectName,
-    alias: Option<&'a Ident>,
-}
-
-/// The tables of joins; queries among them have no rows of their own.
-fn tables(joined: &[TableWithJoins]) -> Option<Vec<Named<'_>>> {
-    let relations = joined.iter().flat_map(|table| {
-        let joins = table.joins.iter().map(|join| &join.relation);
-        std::iter::once(&table.relation).chain(joins)
-    });
-    let mut tables = Vec::new();
-    for relation in relations {
-        match relation {
-            TableFactor::Table { name, alias, .. } => tables.push(Named {
-                name,
-                alias: alias.as_ref().map(|alias| &alias.name),
-            }),
-            TableFactor::Derived { .. } => {}
-            _ => return None,
-        }
-    }
-    Some(tables)
-}
-
-/// The table that a statement calls so.
-fn named<'t, 'a>(tables: &'t [Named<'a>], name: &str) -> Option<&'t Named<'a>> {
-    tables.iter().find(|table| {
-        let known = table.alias.or_else(|| table.name.0.last()?.as_ident());
-        known.is_some_and(|known| fold(&known.value) == fold(name))
-    })
-}
-
-/// What a statement calls a table.
-fn called(table: &TableWithJoins) -> Option<&Ident> {
-    match &table.relation {
-        TableFactor::Table {
-            alias: Some(alias), ..
-        } => Some(&alias.name),
-        TableFactor::Table { name, .. } => name.0.last()?.as_ident(),
-        _ => None,
-    }
-}
-
-/// The columns of a SET. Every part of a name counts: a qualifier taken for a column does no harm.
-fn set(assignments: &[Assignment], target: Option<&Ident>) -> Columns {
-    let names = assignments
-        .iter()
-        .filter(|assignment| !keeps(assignment, target))
-        .flat_map(|assignment| match &assignment.target {
-            AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
-            AssignmentTarget::Tuple(names) => names,
-        });
-    let parts = names.flat_map(|name| &name.0);
-    let columns = parts.map(|part| part.as_ident().map(|ident| fold(&ident.value)));
-    columns
-        .collect::<Option<_>>()
-        .map_or(Columns::All, Columns::Some)
-}
-
-/// `id = id`, which is how Diesel says DO NOTHING to MySQL, and `id = users.id`. `target`: what users is called.
-fn keeps(assignment: &Assignment, target: Option<&Ident>) -> bool {
-    let AssignmentTarget::ColumnName(name) = &assignment.target else {
-        return false;
-    };
-    let value = match &assignment.value {
-        Expr::Identifier(ident) => std::slice::from_ref(ident),
-        Expr::CompoundIdentifier(idents) => idents.as_slice(),
-        _ => return false,
-    };
-    let same = |(part, ident): (&ObjectNamePart, &Ident)| {
-        part.as_ident()
-            .is_some_and(|part| fold(&part.value) == fold(&ident.value))
-    };
-    let value = match (name.0.as_slice(), value) {
-        ([_], [qualifier, column]) if target == Some(qualifier) => std::slice::from_ref(column),
-        _ => value,
-    };
-    name.0.len() == value.len() && name.0.iter().zip(value).all(same)
 }
 
 #[cfg(test)]
