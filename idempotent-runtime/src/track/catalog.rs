@@ -21,7 +21,9 @@ use super::statement::change::{Change, Columns};
 pub(crate) use chains::{Chain, Hop};
 pub(crate) use reading::{Kind, Reading};
 pub(crate) use relation::Fill;
-use relation::{Action, Place, Reference, Rekeys, Relation, Trigger};
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use relation::{Action, Rekeys, Trigger};
+use relation::{Place, Reference, Relation};
 use source::Source;
 
 /// A folded, unqualified name. Relations of one name in several schemas are one here: each of
