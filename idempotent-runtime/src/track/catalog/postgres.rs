@@ -167,6 +167,7 @@ impl Loader {
         let table = self.names.get(&row.needed).filter(|_| !row.called);
         Source {
             tables: table.cloned().into_iter().collect(),
+            change: Change::any(),
             functions: function
                 .map(|row| Name::from(fold(&row.name)))
                 .into_iter()

@@ -175,8 +175,9 @@ impl<'a> Walk<'a> {
 
     fn does(&mut self, source: &Source) {
         self.touched.every |= source.every;
-        for table in &source.tables {
-            self.hit(table, Change::any());
+        let changes = source.change != Change::default();
+        for table in source.tables.iter().filter(|_| changes) {
+            self.hit(table, source.change.clone());
         }
         for function in &source.functions {
             self.call(function);

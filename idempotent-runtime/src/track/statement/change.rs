@@ -83,6 +83,13 @@ impl Change {
         }
     }
 
+    pub(crate) fn add(&mut self, other: Self) {
+        self.insert |= other.insert;
+        self.delete |= other.delete;
+        self.update.add(other.update);
+        self.truncate = self.truncate.or(other.truncate);
+    }
+
     /// Whether something is in both, whatever the columns.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.insert && other.insert
