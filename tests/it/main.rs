@@ -22,6 +22,7 @@ mod multi;
 mod mysql;
 mod originals;
 mod outage;
+mod payments;
 mod postgres;
 mod quickstart;
 mod redis;
