@@ -13,6 +13,7 @@ mod logs;
 mod unsteady;
 
 mod bench;
+mod bodies;
 mod ids;
 mod keeping;
 mod lifecycle;
@@ -28,8 +29,10 @@ mod quickstart;
 mod redis;
 mod replay;
 mod replies;
+mod sealed;
 mod setup;
 mod shapes;
+mod shop;
 mod sqlite;
 mod statuses;
 mod streams;

@@ -54,10 +54,21 @@ impl Server {
     /// When it does not compile.
     #[must_use]
     pub fn example(name: &str) -> Command {
+        Self::example_with(name, "")
+    }
+
+    /// The same with features of the examples.
+    ///
+    /// # Panics
+    ///
+    /// When it does not compile.
+    #[must_use]
+    pub fn example_with(name: &str, features: &str) -> Command {
         let messages = programs::run(
             Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
                 .args(["build", "--quiet", "--locked", "--message-format=json"])
                 .args(["-p", "idempotent-examples", "--example", name])
+                .args(["--features", features])
                 .current_dir(env!("CARGO_MANIFEST_DIR")),
         );
         Command::new(executable(&messages).unwrap_or_else(|| panic!("no example `{name}`")))
