@@ -15,6 +15,7 @@ use crate::keeper::Keeper;
 use crate::key::{Key, Principal, RequestId, Rules};
 use crate::meters;
 use crate::observed::Observed;
+use crate::once::{Seal, Sealing};
 use crate::running::Running;
 use crate::settings::{Settings, Unattributed};
 use crate::spec::Outage;
@@ -262,6 +263,16 @@ impl Builder {
     #[must_use]
     pub fn rows_limit(mut self, rows: usize) -> Self {
         self.settings.rows = rows;
+        self
+    }
+
+    /// Encrypts the replies of `once` handlers at rest. They are in their table only then, and not in the store: each replay
+    /// is one query. Default: they are stored as they are.
+    ///
+    /// Replies of `cache` go to the store as they are.
+    #[must_use]
+    pub fn seal(mut self, seal: impl Seal) -> Self {
+        self.settings.sealing = Sealing::by(seal);
         self
     }
 

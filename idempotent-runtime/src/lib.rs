@@ -61,8 +61,11 @@
 //! | models | [`Tracked`](derive@Tracked) |
 //! | the application's settings | [`Idempotent`], [`Builder`] |
 //! | the database in handlers and in what they call | [`Db`], [`Pool`], [`block`] |
+//! | effects that happen exactly once | [`once`], [`Db::once`] |
 //! | connections of your own | [`TrackedConnection`], [`Manager`] |
 //! | a store of your own | [`store`] |
+//!
+//! `docs/guide.md` in the repository says which of `cache`, `lock` and `once` a handler needs, and how to call other services.
 //!
 //! # Choosing a store
 //!
@@ -141,3 +144,8 @@ pub use idempotent_macros::{Tracked, idempotent};
 #[cfg(all(doctest, feature = "sqlite", feature = "redis"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// Compiles the guide's code.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../../docs/guide.md")]
+struct Guide;

@@ -80,6 +80,7 @@ mod migrate;
 mod on;
 mod promise;
 mod rows;
+mod seal;
 mod sweep;
 mod table;
 mod transaction;
@@ -88,6 +89,8 @@ pub use migrate::migrate;
 pub(crate) use on::{Look, On};
 pub(crate) use promise::{Answer, Promise, record, row_id};
 pub(crate) use rows::Rows;
+pub(crate) use seal::Sealing;
+pub use seal::{Seal, SealError};
 pub use sweep::sweep;
 pub use table::Table;
 

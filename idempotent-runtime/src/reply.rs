@@ -27,13 +27,15 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A reply with this status, without headers and without a body.
+    /// A reply with this status, without headers, and with an empty body; 1xx, 204 and 304 are without any.
     #[must_use]
     pub fn new(status: u16) -> Self {
+        // A client waits for the end of a body that has no length until the connection ends.
+        let has_body = !matches!(status, 100..=199 | 204 | 304);
         Self {
             status,
             headers: Vec::new(),
-            body: None,
+            body: has_body.then(Bytes::new),
         }
     }
 
@@ -165,6 +167,7 @@ mod tests {
     fn no_body_is_not_an_empty_body() {
         assert_eq!(Reply::new(204).bytes(), b"");
         assert_ne!(Reply::new(204), Reply::new(204).body(""));
+        assert_eq!(Reply::new(201), Reply::new(201).body(""));
     }
 
     #[test]

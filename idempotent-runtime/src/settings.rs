@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::once::Sealing;
 use crate::spec::Outage;
 
 /// What to think of a tracked write that belongs to no request.
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) patience: Duration,
     /// How many rows of a table a record may depend on.
     pub(crate) rows: usize,
+    /// What is made of replies before they are in the table of `once`.
+    pub(crate) sealing: Sealing,
 }
 
 impl Default for Settings {
@@ -46,6 +49,7 @@ impl Default for Settings {
             reply: 1 << 20,
             patience: Duration::from_secs(1),
             rows: 1_000,
+            sealing: Sealing::default(),
         }
     }
 }

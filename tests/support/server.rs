@@ -54,10 +54,29 @@ impl Server {
     /// When it does not compile.
     #[must_use]
     pub fn example(name: &str) -> Command {
+        Self::example_with(name, "")
+    }
+
+    /// The same with features of the examples.
+    ///
+    /// # Panics
+    ///
+    /// When it does not compile.
+    #[must_use]
+    pub fn example_with(name: &str, features: &str) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // What a test runner says of the test's own package would have `ring` built anew, and all that is made of it.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                cargo.env_remove(&name);
+            }
+        }
         let messages = programs::run(
-            Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            cargo
                 .args(["build", "--quiet", "--locked", "--message-format=json"])
                 .args(["-p", "idempotent-examples", "--example", name])
+                .args(["--features", features])
                 .current_dir(env!("CARGO_MANIFEST_DIR")),
         );
         Command::new(executable(&messages).unwrap_or_else(|| panic!("no example `{name}`")))

@@ -82,6 +82,10 @@ impl Engine {
 
     /// The store's answer, if it has one. Otherwise the hold has the claim, where the store has given it.
     async fn in_store(&self, asked: &Asked<'_>, hold: &mut Hold) -> Option<Entry> {
+        // It would be there in the clear. Without a claim nothing is kept there either.
+        if self.settings.sealing.is_on() {
+            return None;
+        }
         let claim = asked.claim(self.settings.claim_lease);
         hold.will_claim(&claim);
         match self.store.look(&claim, Changed::Run).await {

@@ -4,8 +4,8 @@ use std::any::TypeId;
 
 use actix_web::{HttpRequest, web};
 
-use super::promise::decode;
 use super::rows::Done;
+use super::seal::{SealError, Sealing};
 use super::table::Table;
 use crate::error::Error;
 use crate::idempotent::Idempotent;
@@ -20,15 +20,17 @@ pub(crate) struct On {
     pub(super) pool: TypeId,
     /// The pool's type, for messages.
     pub(super) name: &'static str,
-    find: fn(&HttpRequest, &Table) -> Option<Box<dyn Look>>,
+    pub(super) sealing: Sealing,
+    find: fn(&HttpRequest, &Self) -> Option<Box<dyn Look>>,
 }
 
 impl On {
-    fn new<C: Trackable, M: 'static>(table: Table) -> Self {
+    fn new<C: Trackable, M: 'static>(table: Table, sealing: Sealing) -> Self {
         Self {
             table,
             pool: TypeId::of::<Pool<C, M>>(),
             name: std::any::type_name::<Pool<C, M>>(),
+            sealing,
             find: find::<C, M>,
         }
     }
@@ -39,12 +41,18 @@ impl On {
     ///
     /// If the pool is not registered.
     pub(crate) fn look(&self, request: &HttpRequest) -> Result<Box<dyn Look>, Error> {
-        (self.find)(request, &self.table).ok_or_else(|| {
+        (self.find)(request, self).ok_or_else(|| {
             Error::setup(format!(
                 "no {} in app_data, which `once_on` has named: register it with `App::new().configure(idempotent.configure(&pool))`",
                 self.name
             ))
         })
+    }
+
+    /// The record that a row holds.
+    pub(super) fn read(&self, id: &str, stored: Vec<u8>) -> Result<Record, SealError> {
+        let clear = self.sealing.open(id, stored)?;
+        Ok(Record::from_msgpack(&clear)?)
     }
 }
 
@@ -56,27 +64,28 @@ pub(crate) trait Look: Send {
 
 struct Records<C: Trackable, M> {
     pool: Pool<C, M>,
-    table: Table,
+    on: On,
 }
 
 impl<C: Trackable, M> Look for Records<C, M> {
     fn find(&self, id: &str) -> Result<Option<(Record, i64)>, Error> {
         let mut connection = self.pool.get()?;
-        let Some(Done { reply, left, .. }) = connection.untracked().find(&self.table, id)? else {
+        let Some(Done { reply, left, .. }) = connection.untracked().find(&self.on.table, id)?
+        else {
             return Ok(None);
         };
-        match decode(&reply) {
+        match self.on.read(id, reply) {
             Ok(record) => Ok(Some((record, left))),
             // It was done: to take it for not done would do it again.
             Err(error) => Err(Error::setup(format!(
                 "the record {id} in {} cannot be read: {error}",
-                self.table
+                self.on.table
             ))),
         }
     }
 }
 
-fn find<C: Trackable, M: 'static>(request: &HttpRequest, table: &Table) -> Option<Box<dyn Look>> {
+fn find<C: Trackable, M: 'static>(request: &HttpRequest, on: &On) -> Option<Box<dyn Look>> {
     let pool = request.app_data::<Pool<C, M>>().or_else(|| {
         request
             .app_data::<web::Data<Pool<C, M>>>()
@@ -84,7 +93,7 @@ fn find<C: Trackable, M: 'static>(request: &HttpRequest, table: &Table) -> Optio
     })?;
     Some(Box::new(Records {
         pool: pool.clone(),
-        table: table.clone(),
+        on: on.clone(),
     }))
 }
 
@@ -114,7 +123,7 @@ impl Idempotent {
                 "the table {table} cannot be read, which `idempotent_runtime::once::migrate` makes: {error}"
             )));
         }
-        let on = On::new::<C, M>(table);
+        let on = On::new::<C, M>(table, self.0.settings.sealing.clone());
         let (table, pool) = (on.table.clone(), on.pool);
         let known = self.0.once_on.get_or_init(|| on);
         match known.table == table && known.pool == pool {

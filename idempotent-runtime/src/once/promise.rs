@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::on::On;
 use super::rows::Claim;
+use super::seal::SealError;
 use crate::error::Error;
 use crate::key::{Fingerprint, Identified, RequestId};
 use crate::reply::Reply;
-use crate::store::{EnvelopeError, ExecutionId, Record};
+use crate::store::{ExecutionId, Record};
 use crate::sync::lock;
 
 /// Longer ids are cut, and end in a digest of the whole.
@@ -111,10 +112,12 @@ impl Promise {
     }
 
     /// The reply as it is stored.
-    pub(super) fn encode(&self, reply: &Reply) -> Result<Vec<u8>, EnvelopeError> {
-        let bytes = record(self.execution, self.fingerprint, reply.clone()).to_msgpack()?;
+    pub(super) fn encode(&self, reply: &Reply) -> Result<Vec<u8>, SealError> {
+        let clear = record(self.execution, self.fingerprint, reply.clone()).to_msgpack()?;
+        let stored = self.on.sealing.seal(&self.claim.id, clear)?;
         // What could not be read again would be in the way of every retry.
-        decode(&bytes).map(|_| bytes)
+        self.on.read(&self.claim.id, stored.clone())?;
+        Ok(stored)
     }
 }
 
@@ -131,11 +134,6 @@ pub(crate) fn record(
         tags: Vec::new(),
         reply,
     }
-}
-
-/// The reply that a row holds.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Record, EnvelopeError> {
-    Record::from_msgpack(bytes)
 }
 
 /// In full seconds, and at least one.

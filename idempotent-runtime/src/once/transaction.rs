@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::Connection;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use super::promise::{Answer, Promise, decode};
+use super::promise::{Answer, Promise};
 use super::rows::{Claimed, Done};
 use crate::db::Db;
 use crate::execution::{Execution, Scope};
@@ -128,7 +128,7 @@ impl Turn {
                     Err(failed("another one is at the same request")),
                 )
             }
-            Err(Stop::Done(done)) => found(promise, &done),
+            Err(Stop::Done(done)) => found(promise, done),
         };
         self.answer = answer;
         result
@@ -144,7 +144,7 @@ impl Drop for Turn {
 }
 
 /// Another process was first.
-fn found<E: Report>(promise: &Promise, done: &Done) -> (Option<Answer>, Result<Reply, Failed<E>>) {
+fn found<E: Report>(promise: &Promise, done: Done) -> (Option<Answer>, Result<Reply, Failed<E>>) {
     if promise.claim.fingerprint.is_some()
         && done.fingerprint.is_some()
         && done.fingerprint != promise.claim.fingerprint
@@ -152,7 +152,7 @@ fn found<E: Report>(promise: &Promise, done: &Done) -> (Option<Answer>, Result<R
         let error = failed("this key came before with another payload");
         return (Some(Answer::OtherPayload), Err(error));
     }
-    match decode(&done.reply) {
+    match promise.on.read(&promise.claim.id, done.reply) {
         Ok(record) => {
             let left = Duration::from_secs(done.left.max(0).unsigned_abs());
             let answer = Answer::Found(Arc::new(record.reply.clone()), left);
