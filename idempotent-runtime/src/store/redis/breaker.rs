@@ -11,7 +11,7 @@ use crate::sync::lock;
 const FAILURES: u32 = 3;
 
 /// For how long; then one call tries.
-const REST: Duration = Duration::from_secs(1);
+pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// Shut while the server answers; open after [`FAILURES`] in a row.
 #[derive(Debug, Default)]
@@ -25,8 +25,8 @@ pub(super) struct Breaker {
 struct State {
     failures: u32,
     failed: Option<Instant>,
-    /// One call is out to see whether the server is back.
-    trying: bool,
+    /// Since when one call is out to see whether the server is back.
+    trying: Option<Instant>,
 }
 
 impl Breaker {
@@ -40,13 +40,17 @@ impl Breaker {
         if self.troubled.load(Ordering::Acquire) {
             let mut state = lock(&self.state);
             if state.failures >= FAILURES {
-                let rests = state
-                    .failed
-                    .is_some_and(|failed| now().saturating_duration_since(failed) < REST);
-                if rests || state.trying {
+                // Who tries may be held up by a blocked thread, and must not hold up all others.
+                let now = now();
+                let is_recent = |since: Instant| now.saturating_duration_since(since) < REST;
+                if [state.failed, state.trying]
+                    .into_iter()
+                    .flatten()
+                    .any(is_recent)
+                {
                     return None;
                 }
-                state.trying = true;
+                state.trying = Some(now);
                 tries = true;
             }
         }
@@ -95,7 +99,7 @@ impl Pass<'_> {
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         if self.tries {
-            lock(&self.breaker.state).trying = false;
+            lock(&self.breaker.state).trying = None;
         }
     }
 }
@@ -144,5 +148,15 @@ mod tests {
         let later = now + REST;
         drop(breaker.pass_at(|| later).unwrap());
         assert!(breaker.pass_at(|| later).is_some());
+    }
+
+    #[test]
+    fn a_try_that_takes_too_long_does_not_keep_it_open() {
+        let (breaker, now) = broken();
+        // Of a task whose thread is blocked, say.
+        let _tries = breaker.pass_at(|| now + REST).unwrap();
+        assert!(breaker.pass_at(|| now + REST).is_none());
+        breaker.pass_at(|| now + 2 * REST).unwrap().answered();
+        assert!(breaker.pass_at(|| now).is_some() && breaker.pass_at(|| now).is_some());
     }
 }

@@ -84,7 +84,8 @@ impl Server {
             .unwrap_or(Err(Trouble::Late(self.dial.deadline)));
         match &answer {
             Err(trouble) if trouble.is_away() => pass.failed(),
-            Err(Trouble::NoRuntime) => {}
+            // It was not asked.
+            Err(Trouble::NoRuntime | Trouble::Full(_)) => {}
             _ => pass.answered(),
         }
         answer
