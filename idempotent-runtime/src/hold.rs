@@ -96,8 +96,7 @@ impl Hold {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Ends the claim by keeping a record; `false` if the claim was not this execution's any more. From now on it is not
-    /// renewed, as a claim that has ended so would seem to be lost.
+    /// Ends the claim by keeping a record; `false` if the claim was not this execution's any more.
     pub(crate) async fn keep(
         &self,
         store: &dyn Store,
@@ -107,7 +106,7 @@ impl Hold {
         let Some(claim) = &self.claim else {
             return Ok(false);
         };
-        self.keeper.unwatch(Kind::Claim, claim);
+        self.keeper.ends(Kind::Claim, claim);
         reach(Point::Keep);
         let kept = store.keep(claim, record, life).await?;
         reach(Point::Kept);

@@ -41,6 +41,8 @@ struct Lease {
     held: Instant,
     cap: Instant,
     lost: Arc<AtomicBool>,
+    /// It may be ended at any moment, and then it was not lost.
+    ends: bool,
 }
 
 #[derive(Default)]
@@ -103,12 +105,20 @@ impl Keeper {
             held: after(now, claim.lease),
             cap: after(now, cap),
             lost: Arc::clone(lost),
+            ends: false,
         };
         let mut leases = lock(&self.leases);
         leases.all.insert((claim.execution, kind), lease);
         if leases.next.is_none_or(|next| due < next) {
             leases.next = Some(due);
             self.sooner.notify_one();
+        }
+    }
+
+    /// Renews it as long as it is there, and does not call it lost any more.
+    pub(crate) fn ends(&self, kind: Kind, claim: &Claim) {
+        if let Some(lease) = lock(&self.leases).all.get_mut(&(claim.execution, kind)) {
+            lease.ends = true;
         }
     }
 
@@ -230,7 +240,8 @@ fn update(leases: &Mutex<Leases>, name: (ExecutionId, Kind), due: Instant, held:
 
 fn give_up(leases: &Mutex<Leases>, name: (ExecutionId, Kind), lease: &Lease) {
     // Unwatched in the meantime: it was not lost but freed.
-    if lock(leases).all.remove(&name).is_some() {
+    let watched = lock(leases).all.remove(&name);
+    if watched.is_some_and(|lease| !lease.ends) {
         tracing::warn!(execution = %name.0, kind = ?name.1, "a lease has ended before its handler did");
         crate::meters::lease_lost(name.1);
         lease.lost.store(true, Ordering::Release);

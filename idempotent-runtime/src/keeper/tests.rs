@@ -4,7 +4,6 @@ use futures_util::FutureExt;
 use futures_util::future::join;
 use metrics::set_default_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::*;
@@ -12,7 +11,8 @@ use crate::hold::Hold;
 use crate::key::RequestId;
 use crate::reply::Reply;
 use crate::spec::Changed;
-use crate::store::{Looked, MemoryStore, Record, Stamp, Stamped, StoreFuture};
+use crate::store::gated::{Ask, Gated};
+use crate::store::{MemoryStore, Record};
 use crate::sync::Count;
 
 /// The thread's work, on this thread.
@@ -37,6 +37,7 @@ async fn a_claim_that_another_ended_is_a_lease_that_was_lost() {
         held: after(now, claim.lease),
         cap: after(now, claim.lease),
         lost: Arc::clone(&lost),
+        ends: false,
         claim,
     };
     lock(&leases).all.insert(name, lease.clone());
@@ -51,106 +52,6 @@ async fn a_claim_that_another_ended_is_a_lease_that_was_lost() {
         counted,
         [("idempotent_lease_losses_total", &DebugValue::Counter(1))]
     );
-}
-
-/// A store of which some calls wait at a gate.
-struct Gated {
-    store: MemoryStore,
-    /// Whose renewals do not return.
-    stuck: Option<ExecutionId>,
-    renewed: watch::Sender<u32>,
-    /// What frees a lock or has kept a record waits until it is open.
-    gate: watch::Sender<bool>,
-}
-
-impl Gated {
-    fn new(stuck: Option<ExecutionId>) -> Arc<Self> {
-        Arc::new(Self {
-            store: MemoryStore::new(),
-            stuck,
-            renewed: watch::Sender::new(0),
-            gate: watch::Sender::new(false),
-        })
-    }
-
-    async fn pass(&self) {
-        let _ = self.gate.subscribe().wait_for(|open| *open).await;
-    }
-
-    /// Returns after so many renewals.
-    async fn renewals(&self, count: u32) {
-        let _ = self.renewed.subscribe().wait_for(|now| *now >= count).await;
-    }
-}
-
-impl Store for Gated {
-    fn look<'a>(&'a self, claim: &'a Claim, changed: Changed) -> StoreFuture<'a, Looked> {
-        self.store.look(claim, changed)
-    }
-
-    fn keep<'a>(
-        &'a self,
-        claim: &'a Claim,
-        record: Record,
-        life: Duration,
-    ) -> StoreFuture<'a, bool> {
-        Box::pin(async move {
-            let kept = self.store.keep(claim, record, life).await;
-            self.pass().await;
-            kept
-        })
-    }
-
-    fn release<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, ()> {
-        self.store.release(claim)
-    }
-
-    fn renew<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, bool> {
-        Box::pin(async move {
-            if self.stuck == Some(claim.execution) {
-                std::future::pending::<()>().await;
-            }
-            let renewed = self.store.renew(claim).await;
-            self.renewed.send_modify(|count| *count += 1);
-            renewed
-        })
-    }
-
-    fn ended<'a>(
-        &'a self,
-        id: &'a RequestId,
-        execution: ExecutionId,
-        wait: Duration,
-    ) -> StoreFuture<'a, bool> {
-        self.store.ended(id, execution, wait)
-    }
-
-    fn lock<'a>(&'a self, lock: &'a Claim, wait: Duration) -> StoreFuture<'a, bool> {
-        self.store.lock(lock, wait)
-    }
-
-    fn renew_lock<'a>(&'a self, lock: &'a Claim) -> StoreFuture<'a, bool> {
-        self.store.renew_lock(lock)
-    }
-
-    fn unlock<'a>(&'a self, lock: &'a Claim) -> StoreFuture<'a, bool> {
-        Box::pin(async move {
-            self.pass().await;
-            self.store.unlock(lock).await
-        })
-    }
-
-    fn stamp(&self, stamp: &Stamp<'_>) -> Result<Stamped, StoreError> {
-        self.store.stamp(stamp)
-    }
-
-    fn forget<'a>(&'a self, id: &'a RequestId) -> StoreFuture<'a, bool> {
-        self.store.forget(id)
-    }
-
-    fn clear<'a>(&'a self, prefix: &'a str) -> StoreFuture<'a, ()> {
-        self.store.clear(prefix)
-    }
 }
 
 fn claim(execution: u128, lease: Duration) -> Claim {
@@ -176,7 +77,7 @@ const LEASE: Duration = Duration::from_millis(300);
 #[tokio::test]
 async fn a_renewal_that_takes_long_does_not_hold_up_the_others() {
     let stuck = claim(1, LEASE / 2);
-    let store = Gated::new(Some(stuck.execution));
+    let store = Gated::new(&[], Some(stuck.execution));
     let keeper = Keeper::start(Arc::<Gated>::clone(&store)).unwrap();
     let _stuck = hold(&keeper, &store, &stuck).await;
     let other = hold(&keeper, &store, &claim(2, LEASE)).await;
@@ -187,7 +88,7 @@ async fn a_renewal_that_takes_long_does_not_hold_up_the_others() {
 
 #[tokio::test]
 async fn a_claim_that_ends_by_being_kept_is_not_lost() {
-    let store = Gated::new(None);
+    let store = Gated::new(&[Ask::Keep], None);
     let keeper = Keeper::start(Arc::<Gated>::clone(&store)).unwrap();
     let kept = claim(1, LEASE);
     let keeps = hold(&keeper, &store, &kept).await;
@@ -203,7 +104,7 @@ async fn a_claim_that_ends_by_being_kept_is_not_lost() {
         // Its own renewal would have been due by then, and so would its second.
         let _other = hold(&keeper, &store, &claim(2, LEASE)).await;
         store.renewals(3).await;
-        store.gate.send_replace(true);
+        store.open(true);
     };
     let (kept, ()) = join(keeping, others).await;
     assert!(kept.unwrap() && !keeps.is_lost());
@@ -211,7 +112,7 @@ async fn a_claim_that_ends_by_being_kept_is_not_lost() {
 
 #[tokio::test]
 async fn a_run_is_under_way_until_its_lock_is_free() {
-    let store = Gated::new(None);
+    let store = Gated::new(&[Ask::Unlock], None);
     let keeper = Keeper::start(Arc::<Gated>::clone(&store)).unwrap();
     let (lock, runs) = (claim(1, LEASE), Arc::<Count>::default());
     let mut hold = Hold::new(&keeper);
@@ -220,7 +121,7 @@ async fn a_run_is_under_way_until_its_lock_is_free() {
     hold.runs(runs.one());
     drop(hold);
     assert!(runs.none().now_or_never().is_none());
-    store.gate.send_replace(true);
+    store.open(true);
     runs.none().await;
     let next = Claim {
         execution: ExecutionId(2),
