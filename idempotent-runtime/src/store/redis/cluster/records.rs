@@ -290,7 +290,7 @@ fn judge(keys: &[String], then: &[Version], now: &[Present]) -> Worth {
     let mut worth = Worth::Valid;
     for (key, (then, (now, epoch))) in keys.iter().zip(then.iter().zip(now)) {
         let then = of_epoch(*then, *epoch);
-        if now.is_some() && then.count >= COUNTS {
+        if then.count >= COUNTS {
             return Worth::Void(Miss::Epoch);
         }
         if *now != Some(then) && matches!(worth, Worth::Valid) {

@@ -11,6 +11,7 @@ on_both![
     h27_tags_in_all_slots_are_stamped_kept_and_compared,
     h7_in_a_cluster_tags_outlive_their_records,
     h24_a_shard_that_failed_over_ends_its_records,
+    h24_a_tag_that_a_failover_lost_is_no_change,
     a_slot_in_mid_move_is_followed,
     a_moved_slot_is_followed,
     a_tag_s_slot_that_moves_before_a_keep_is_followed,
@@ -118,6 +119,28 @@ async fn h24_a_shard_that_failed_over_ends_its_records(flavor: Flavor) {
             matches!(store.look(&claim, Changed::Run).await, Ok(Looked::Hit(..)))
         })
         .await;
+    }
+}
+
+async fn h24_a_tag_that_a_failover_lost_is_no_change(flavor: Flavor) {
+    let cluster = flavor.start_cluster();
+    let store = join(&cluster).await;
+    let [tag, _] = tags_apart(&cluster);
+    run(&store, "there", &[&tag]).await;
+    let key = names::tag_key(&tag);
+    let old = cluster.owner(cluster.slot(&key)).port();
+    let place = cluster.nodes().iter().position(|node| node.port() == old);
+    let new = &cluster.nodes()[place.unwrap() + 3];
+    cluster.promote(new);
+    new.ask(&["DEL", &key]);
+    // Nobody can say whether the row was changed, so a retry is not rejected for it.
+    loop {
+        let claim = claim("there");
+        match store.look(&claim, Changed::Reject).await {
+            Ok(Looked::Claimed(miss)) => break assert_eq!(miss, Miss::Epoch),
+            Ok(Looked::Hit(..)) | Err(_) => tokio::task::yield_now().await,
+            looked => panic!("{looked:?}"),
+        }
     }
 }
 
