@@ -46,6 +46,8 @@ use crate::store::{Claim, Looked, Miss, Record, Store, StoreError, Tag};
 use crate::sync::{Count, after};
 
 mod once;
+#[cfg(test)]
+mod tests;
 
 /// What all requests of one application share.
 #[derive(Debug)]
@@ -260,6 +262,7 @@ impl Engine {
         }
         let claim = asked.claim(self.settings.claim_lease);
         hold.will_claim(&claim);
+        let owed = self.owed.any();
         reach(Point::Claim);
         let looked = self.store.look(&claim, asked.spec.changed).await?;
         match looked {
@@ -272,8 +275,9 @@ impl Engine {
                 Attempt::Refused(Refusal::OtherPayload)
             }
             Looked::Changed(tag, _) => Attempt::Refused(Refusal::Changed(tag)),
-            // Asked after the look: what was owed by then may be what ended the record.
+            // What is owed may be what ended the record, and so may what was delivered since it was looked for.
             Looked::Hit(..) if self.owed.any() => Attempt::Owing,
+            Looked::Hit(..) if owed => Attempt::Again,
             Looked::Hit(record, _) if asked.differs(record.fingerprint) => {
                 Attempt::Refused(Refusal::OtherPayload)
             }

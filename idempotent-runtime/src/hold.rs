@@ -28,7 +28,7 @@ pub(crate) struct Hold {
     asked: Instant,
     ended: AtomicBool,
     lost: Arc<AtomicBool>,
-    counted: Option<Counted>,
+    counted: Option<Arc<Counted>>,
 }
 
 impl Hold {
@@ -65,7 +65,7 @@ impl Hold {
 
     /// The handler runs from now on, and as long as anything of it holds this.
     pub(crate) fn runs(&mut self, counted: Counted) {
-        self.counted = Some(counted);
+        self.counted = Some(Arc::new(counted));
     }
 
     /// The lock was not granted.
@@ -106,6 +106,7 @@ impl Hold {
         let Some(claim) = &self.claim else {
             return Ok(false);
         };
+        self.keeper.ends(Kind::Claim, claim);
         reach(Point::Keep);
         let kept = store.keep(claim, record, life).await?;
         reach(Point::Kept);
@@ -114,17 +115,23 @@ impl Hold {
     }
 
     fn end(&mut self) {
+        // What runs has not ended before others hear of it.
+        let counted = self.counted.take();
         if let Some(claim) = self.claim.take() {
             self.keeper.unwatch(Kind::Claim, &claim);
             if !self.ended.load(Ordering::Acquire) {
-                self.keeper
-                    .finish(move |store| async move { store.release(&claim).await });
+                let counted = counted.clone();
+                self.keeper.finish(move |store| async move {
+                    let _counted = counted;
+                    store.release(&claim).await
+                });
             }
         }
         if let Some(lock) = self.lock.take() {
             self.keeper.unwatch(Kind::Lock, &lock);
             let (locked, lost) = (self.locked, Arc::clone(&self.lost));
             self.keeper.finish(move |store| async move {
+                let _counted = counted;
                 if !store.unlock(&lock).await? && locked {
                     // Once for one lease: the keeper may have told already.
                     if !lost.swap(true, Ordering::AcqRel) {

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -34,11 +35,14 @@ pub(crate) enum Kind {
 #[derive(Clone)]
 struct Lease {
     claim: Claim,
-    due: Instant,
+    /// When it is to be renewed; `None` while it is being renewed.
+    due: Option<Instant>,
     /// Until when it is surely held: a lease after the last renewal was *sent*.
     held: Instant,
     cap: Instant,
     lost: Arc<AtomicBool>,
+    /// It may be ended at any moment, and then it was not lost.
+    ends: bool,
 }
 
 #[derive(Default)]
@@ -97,16 +101,24 @@ impl Keeper {
         let due = after(now, claim.lease / 3);
         let lease = Lease {
             claim: claim.clone(),
-            due,
+            due: Some(due),
             held: after(now, claim.lease),
             cap: after(now, cap),
             lost: Arc::clone(lost),
+            ends: false,
         };
         let mut leases = lock(&self.leases);
         leases.all.insert((claim.execution, kind), lease);
         if leases.next.is_none_or(|next| due < next) {
             leases.next = Some(due);
             self.sooner.notify_one();
+        }
+    }
+
+    /// Renews it as long as it is there, and does not call it lost any more.
+    pub(crate) fn ends(&self, kind: Kind, claim: &Claim) {
+        if let Some(lease) = lock(&self.leases).all.get_mut(&(claim.execution, kind)) {
+            lease.ends = true;
         }
     }
 
@@ -156,30 +168,34 @@ impl Drop for Keeper {
 }
 
 async fn renew_all(store: Arc<dyn Store>, leases: Arc<Mutex<Leases>>, sooner: Arc<Notify>) {
+    // One that takes long does not hold up the others.
+    let mut renewing = FuturesUnordered::new();
     loop {
         let next = {
             let mut leases = lock(&leases);
-            leases.next = leases.all.values().map(|lease| lease.due).min();
+            leases.next = leases.all.values().filter_map(|lease| lease.due).min();
             leases.next
         };
-        match next {
-            Some(next) => {
-                let _ = tokio::time::timeout_at(next, sooner.notified()).await;
+        let due = async {
+            match next {
+                Some(next) => tokio::time::sleep_until(next).await,
+                None => std::future::pending().await,
             }
-            None => sooner.notified().await,
+        };
+        tokio::select! {
+            () = due => {}
+            () = sooner.notified() => {}
+            Some(()) = renewing.next() => while let Some(Some(())) = renewing.next().now_or_never() {},
         }
         let now = Instant::now();
-        let due: Vec<_> = lock(&leases)
-            .all
-            .iter()
-            .filter(|(_, lease)| lease.due <= now)
-            .map(|(name, lease)| (*name, lease.clone()))
-            .collect();
-        join_all(
-            due.into_iter()
-                .map(|(name, lease)| renew(&store, &leases, name, lease)),
-        )
-        .await;
+        let mut all = lock(&leases);
+        for (name, lease) in &mut all.all {
+            if lease.due.is_some_and(|due| due <= now) {
+                let renewed = lease.clone();
+                lease.due = None;
+                renewing.push(renew(&store, &leases, *name, renewed));
+            }
+        }
     }
 }
 
@@ -217,14 +233,15 @@ async fn renew(
 
 fn update(leases: &Mutex<Leases>, name: (ExecutionId, Kind), due: Instant, held: Instant) {
     if let Some(lease) = lock(leases).all.get_mut(&name) {
-        lease.due = due;
+        lease.due = Some(due);
         lease.held = held;
     }
 }
 
 fn give_up(leases: &Mutex<Leases>, name: (ExecutionId, Kind), lease: &Lease) {
     // Unwatched in the meantime: it was not lost but freed.
-    if lock(leases).all.remove(&name).is_some() {
+    let watched = lock(leases).all.remove(&name);
+    if watched.is_some_and(|lease| !lease.ends) {
         tracing::warn!(execution = %name.0, kind = ?name.1, "a lease has ended before its handler did");
         crate::meters::lease_lost(name.1);
         lease.lost.store(true, Ordering::Release);

@@ -18,6 +18,8 @@ use crate::reply::Reply;
 use crate::spec::Changed;
 
 mod envelope;
+#[cfg(test)]
+pub(crate) mod gated;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;

@@ -1,11 +1,19 @@
 #![allow(clippy::unwrap_used)]
 
+use futures_util::FutureExt;
+use futures_util::future::join;
 use metrics::set_default_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use tokio::time::timeout;
 
 use super::*;
+use crate::hold::Hold;
 use crate::key::RequestId;
-use crate::store::MemoryStore;
+use crate::reply::Reply;
+use crate::spec::Changed;
+use crate::store::gated::{Ask, Gated};
+use crate::store::{MemoryStore, Record};
+use crate::sync::Count;
 
 /// The thread's work, on this thread.
 #[tokio::test]
@@ -25,10 +33,11 @@ async fn a_claim_that_another_ended_is_a_lease_that_was_lost() {
     );
     let (now, lost) = (Instant::now(), Arc::<AtomicBool>::default());
     let lease = Lease {
-        due: now,
+        due: Some(now),
         held: after(now, claim.lease),
         cap: after(now, claim.lease),
         lost: Arc::clone(&lost),
+        ends: false,
         claim,
     };
     lock(&leases).all.insert(name, lease.clone());
@@ -43,4 +52,80 @@ async fn a_claim_that_another_ended_is_a_lease_that_was_lost() {
         counted,
         [("idempotent_lease_losses_total", &DebugValue::Counter(1))]
     );
+}
+
+fn claim(execution: u128, lease: Duration) -> Claim {
+    Claim {
+        id: RequestId::from_text(&execution.to_string()),
+        execution: ExecutionId(execution),
+        fingerprint: None,
+        lease,
+    }
+}
+
+/// Claims it, and has it renewed.
+async fn hold(keeper: &Arc<Keeper>, store: &Gated, claim: &Claim) -> Hold {
+    let mut hold = Hold::new(keeper);
+    hold.will_claim(claim);
+    store.look(claim, Changed::Run).await.unwrap();
+    hold.keep_claim_alive(Duration::from_secs(60));
+    hold
+}
+
+const LEASE: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn a_renewal_that_takes_long_does_not_hold_up_the_others() {
+    let stuck = claim(1, LEASE / 2);
+    let store = Gated::new(&[], Some(stuck.execution));
+    let keeper = Keeper::start(Arc::<Gated>::clone(&store)).unwrap();
+    let _stuck = hold(&keeper, &store, &stuck).await;
+    let other = hold(&keeper, &store, &claim(2, LEASE)).await;
+    let renewed = timeout(Duration::from_secs(10), store.renewals(6)).await;
+    assert!(renewed.is_ok(), "the others wait");
+    assert!(!other.is_lost());
+}
+
+#[tokio::test]
+async fn a_claim_that_ends_by_being_kept_is_not_lost() {
+    let store = Gated::new(&[Ask::Keep], None);
+    let keeper = Keeper::start(Arc::<Gated>::clone(&store)).unwrap();
+    let kept = claim(1, LEASE);
+    let keeps = hold(&keeper, &store, &kept).await;
+    let record = Record {
+        execution: kept.execution,
+        fingerprint: None,
+        epoch: None,
+        tags: Vec::new(),
+        reply: Reply::new(200),
+    };
+    let keeping = keeps.keep(&*store, record, LEASE);
+    let others = async {
+        // Its own renewal would have been due by then, and so would its second.
+        let _other = hold(&keeper, &store, &claim(2, LEASE)).await;
+        store.renewals(3).await;
+        store.open(true);
+    };
+    let (kept, ()) = join(keeping, others).await;
+    assert!(kept.unwrap() && !keeps.is_lost());
+}
+
+#[tokio::test]
+async fn a_run_is_under_way_until_its_lock_is_free() {
+    let store = Gated::new(&[Ask::Unlock], None);
+    let keeper = Keeper::start(Arc::<Gated>::clone(&store)).unwrap();
+    let (lock, runs) = (claim(1, LEASE), Arc::<Count>::default());
+    let mut hold = Hold::new(&keeper);
+    hold.will_lock(&lock);
+    assert!(store.lock(&lock, Duration::ZERO).await.unwrap());
+    hold.runs(runs.one());
+    drop(hold);
+    assert!(runs.none().now_or_never().is_none());
+    store.open(true);
+    runs.none().await;
+    let next = Claim {
+        execution: ExecutionId(2),
+        ..lock
+    };
+    assert!(store.lock(&next, Duration::ZERO).await.unwrap());
 }

@@ -109,8 +109,8 @@ use trouble::Trouble;
 /// # What the server must allow
 ///
 /// With ACLs: the keys and channels `idempotent:*`, and the commands `DEL`, `EVALSHA`, `GET`, `GETRANGE`, `INCR`, `INFO`,
-/// `MGET`, `PEXPIRE`, `PING`, `PTTL`, `PUBLISH`, `SCRIPT LOAD`, `SET`, `SUBSCRIBE` and `UNSUBSCRIBE`; to
-/// [`clear`](Store::clear), `SCAN` and `UNLINK`. In a cluster also `ASKING` and `CLUSTER SLOTS`; of Sentinels, `SENTINEL
+/// `MGET`, `PEXPIRE`, `PING`, `PTTL`, `PUBLISH`, `SCRIPT LOAD`, `SET`, `SUBSCRIBE` and `UNSUBSCRIBE`; for a database other
+/// than 0, `SELECT`; to [`clear`](Store::clear), `SCAN` and `UNLINK`. In a cluster also `ASKING` and `CLUSTER SLOTS`; of Sentinels, `SENTINEL
 /// GET-MASTER-ADDR-BY-NAME`.
 ///
 /// # Cancellation

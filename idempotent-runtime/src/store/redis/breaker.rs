@@ -11,7 +11,7 @@ use crate::sync::lock;
 const FAILURES: u32 = 3;
 
 /// For how long; then one call tries.
-const REST: Duration = Duration::from_secs(1);
+pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// Shut while the server answers; open after [`FAILURES`] in a row.
 #[derive(Debug, Default)]
@@ -25,28 +25,38 @@ pub(super) struct Breaker {
 struct State {
     failures: u32,
     failed: Option<Instant>,
-    /// One call is out to see whether the server is back.
-    trying: bool,
+    /// One of the failures was on a connection, and not for want of one, which says nothing about those that others have.
+    connected: bool,
+    /// Since when one call is out to see whether the server is back.
+    trying: Option<Instant>,
 }
 
 impl Breaker {
-    /// Lets a call through, or not.
-    pub(super) fn pass(&self) -> Option<Pass<'_>> {
-        self.pass_at(Instant::now)
+    /// Lets a call through, or not. `is_connected`: it has a connection already.
+    pub(super) fn pass(&self, is_connected: impl FnOnce() -> bool) -> Option<Pass<'_>> {
+        self.pass_at(is_connected, Instant::now)
     }
 
-    fn pass_at(&self, now: impl FnOnce() -> Instant) -> Option<Pass<'_>> {
+    fn pass_at(
+        &self,
+        is_connected: impl FnOnce() -> bool,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Pass<'_>> {
         let mut tries = false;
         if self.troubled.load(Ordering::Acquire) {
             let mut state = lock(&self.state);
-            if state.failures >= FAILURES {
-                let rests = state
-                    .failed
-                    .is_some_and(|failed| now().saturating_duration_since(failed) < REST);
-                if rests || state.trying {
+            if state.failures >= FAILURES && (state.connected || !is_connected()) {
+                // Who tries may be held up by a blocked thread, and must not hold up all others.
+                let now = now();
+                let is_recent = |since: Instant| now.saturating_duration_since(since) < REST;
+                if [state.failed, state.trying]
+                    .into_iter()
+                    .flatten()
+                    .any(is_recent)
+                {
                     return None;
                 }
-                state.trying = true;
+                state.trying = Some(now);
                 tries = true;
             }
         }
@@ -75,15 +85,16 @@ impl Pass<'_> {
         }
     }
 
-    /// It has not.
-    pub(super) fn failed(self) {
-        self.failed_at(Instant::now());
+    /// It has not. `connected`: there was a connection to ask it on.
+    pub(super) fn failed(self, connected: bool) {
+        self.failed_at(connected, Instant::now());
     }
 
-    fn failed_at(self, now: Instant) {
+    fn failed_at(self, connected: bool, now: Instant) {
         let mut state = lock(&self.breaker.state);
         state.failures = state.failures.saturating_add(1);
         state.failed = Some(now);
+        state.connected |= connected;
         if state.failures == FAILURES {
             tracing::warn!("Redis does not answer, and is asked once a second until it does");
             meters::breaker_opened();
@@ -95,7 +106,7 @@ impl Pass<'_> {
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         if self.tries {
-            lock(&self.breaker.state).trying = false;
+            lock(&self.breaker.state).trying = None;
         }
     }
 }
@@ -108,7 +119,10 @@ mod tests {
     fn broken() -> (Breaker, Instant) {
         let (breaker, now) = (Breaker::default(), Instant::now());
         for _ in 0..FAILURES {
-            breaker.pass_at(|| now).unwrap().failed_at(now);
+            breaker
+                .pass_at(|| true, || now)
+                .unwrap()
+                .failed_at(true, now);
         }
         (breaker, now)
     }
@@ -117,32 +131,60 @@ mod tests {
     fn it_opens_after_failures_in_a_row() {
         let (breaker, now) = (Breaker::default(), Instant::now());
         for _ in 0..FAILURES - 1 {
-            breaker.pass_at(|| now).unwrap().failed_at(now);
+            breaker
+                .pass_at(|| true, || now)
+                .unwrap()
+                .failed_at(true, now);
         }
-        breaker.pass_at(|| now).unwrap().answered();
+        breaker.pass_at(|| true, || now).unwrap().answered();
         for _ in 0..FAILURES {
-            breaker.pass_at(|| now).unwrap().failed_at(now);
+            breaker
+                .pass_at(|| true, || now)
+                .unwrap()
+                .failed_at(true, now);
         }
-        assert!(breaker.pass_at(|| now).is_none());
+        assert!(breaker.pass_at(|| true, || now).is_none());
     }
 
     #[test]
     fn after_a_rest_one_call_tries() {
         let (breaker, now) = broken();
         let later = now + REST;
-        let trying = breaker.pass_at(|| later).unwrap();
-        assert!(breaker.pass_at(|| later).is_none());
-        trying.failed_at(later);
-        assert!(breaker.pass_at(|| later).is_none());
-        breaker.pass_at(|| later + REST).unwrap().answered();
-        assert!(breaker.pass_at(|| later).is_some() && breaker.pass_at(|| later).is_some());
+        let trying = breaker.pass_at(|| true, || later).unwrap();
+        assert!(breaker.pass_at(|| true, || later).is_none());
+        trying.failed_at(true, later);
+        assert!(breaker.pass_at(|| true, || later).is_none());
+        breaker
+            .pass_at(|| true, || later + REST)
+            .unwrap()
+            .answered();
+        assert!(
+            breaker.pass_at(|| true, || later).is_some()
+                && breaker.pass_at(|| true, || later).is_some()
+        );
     }
 
     #[test]
     fn a_cancelled_try_does_not_keep_it_open() {
         let (breaker, now) = broken();
         let later = now + REST;
-        drop(breaker.pass_at(|| later).unwrap());
-        assert!(breaker.pass_at(|| later).is_some());
+        drop(breaker.pass_at(|| true, || later).unwrap());
+        assert!(breaker.pass_at(|| true, || later).is_some());
+    }
+
+    #[test]
+    fn a_try_that_takes_too_long_does_not_keep_it_open() {
+        let (breaker, now) = broken();
+        // Of a task whose thread is blocked, say.
+        let _tries = breaker.pass_at(|| true, || now + REST).unwrap();
+        assert!(breaker.pass_at(|| true, || now + REST).is_none());
+        breaker
+            .pass_at(|| true, || now + 2 * REST)
+            .unwrap()
+            .answered();
+        assert!(
+            breaker.pass_at(|| true, || now).is_some()
+                && breaker.pass_at(|| true, || now).is_some()
+        );
     }
 }

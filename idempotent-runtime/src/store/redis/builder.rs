@@ -22,6 +22,9 @@ use super::target::{Address, Target};
 use super::{RedisStore, Trouble};
 use crate::store::StoreError;
 
+/// The longest deadline: longer ones may be more than a clock can tell.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// How clients and servers speak.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,9 +113,9 @@ impl RedisBuilder {
     }
 
     /// How long the server may take to answer, connecting included if there is no connection. Default: 500 ms; at least
-    /// one. What takes longer is an error, and so what the handler's policy says of outages.
+    /// one, at most a day. What takes longer is an error, and so what the handler's policy says of outages.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline.max(Duration::from_millis(1));
+        self.deadline = deadline.clamp(Duration::from_millis(1), LONGEST);
         self
     }
 

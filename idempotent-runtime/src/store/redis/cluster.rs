@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use deadpool_redis::redis::{Client, ErrorKind, RedisResult, ServerErrorKind, Value, cmd};
@@ -14,6 +14,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::breaker::REST;
 use super::door::Door;
 use super::line::{Dial, Link, jittered};
 use super::server::Server;
@@ -21,7 +22,7 @@ use super::target::{Address, Target, config};
 use super::trouble::Trouble;
 use super::within::within;
 use crate::store::Version;
-use crate::sync::random;
+use crate::sync::{lock, random};
 
 mod map;
 mod records;
@@ -54,6 +55,8 @@ pub(super) struct Cluster {
     /// What is known may be wrong.
     doubt: Notify,
     learning: tokio::sync::Mutex<()>,
+    /// When a call could not learn it last, and why.
+    failed: Mutex<Option<(Instant, Trouble)>>,
 }
 
 /// What to do about an answer.
@@ -77,6 +80,7 @@ impl Cluster {
             map: RwLock::default(),
             doubt: Notify::new(),
             learning: tokio::sync::Mutex::default(),
+            failed: Mutex::default(),
         })
     }
 
@@ -106,7 +110,7 @@ impl Cluster {
             let asking = told.is_some();
             let node = match told.take() {
                 Some(node) => node,
-                None => self.owner(slot).await?,
+                None => self.owner(slot, end).await?,
             };
             let left = end.saturating_duration_since(Instant::now());
             let asked = node.server.ask_within(left, |link| {
@@ -165,14 +169,33 @@ impl Cluster {
         }
     }
 
-    /// Who has a slot.
-    async fn owner(&self, slot: u16) -> Result<Arc<Node>, Trouble> {
+    /// Who has a slot. Servers that do not tell are not asked for a while, as by the breaker.
+    async fn owner(&self, slot: u16, end: Instant) -> Result<Arc<Node>, Trouble> {
         if let Some(node) = self.known().owner(slot) {
             return Ok(node);
         }
-        self.learn_if(|map| map.owner(slot).is_none()).await?;
+        if self.failure().is_none() {
+            let left = end.saturating_duration_since(Instant::now());
+            let learning =
+                self.learn_if(|map| map.owner(slot).is_none() && self.failure().is_none());
+            let learnt = within(left, learning).await;
+            if let Err(trouble) = learnt.unwrap_or(Err(Trouble::Late(self.deadline))) {
+                *lock(&self.failed) = Some((Instant::now(), trouble));
+                self.doubt.notify_one();
+            }
+        }
         let owner = self.known().owner(slot);
-        owner.ok_or_else(|| Trouble::Away(format!("nobody has slot {slot}").into()))
+        owner.ok_or_else(|| {
+            let nobody = || Trouble::Away(format!("nobody has slot {slot}").into());
+            self.failure().unwrap_or_else(nobody)
+        })
+    }
+
+    /// Why it could not be learnt, if that was lately.
+    fn failure(&self) -> Option<Trouble> {
+        let failed = lock(&self.failed);
+        let (when, trouble) = failed.as_ref()?;
+        (when.elapsed() < REST).then(|| trouble.clone())
     }
 
     fn known(&self) -> std::sync::RwLockReadGuard<'_, Map> {

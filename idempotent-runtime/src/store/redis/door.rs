@@ -36,11 +36,14 @@ impl Door {
         }
     }
 
-    /// For connections of another kind.
-    pub(super) async fn client(&self) -> Result<Client, Trouble> {
+    /// For connections of another kind; and where the server is, if it may be elsewhere later.
+    pub(super) async fn client(&self) -> Result<(Option<Address>, Client), Trouble> {
         match self {
-            Self::One { client, .. } => Ok(Client::clone(client)),
-            Self::Sentinel(sentinel) => sentinel.client().await,
+            Self::One { client, .. } => Ok((None, Client::clone(client))),
+            Self::Sentinel(sentinel) => {
+                let (address, client) = sentinel.client().await?;
+                Ok((Some(address), client))
+            }
         }
     }
 

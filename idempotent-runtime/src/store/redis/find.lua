@@ -11,7 +11,7 @@
 -- Replies one of
 --   {'record', record, ms that it has left}, valid or not
 --   {'busy', what the claim holds: execution, number of its call, fingerprint}
---   {'claimed'}
+--   {'claimed'}, {'claimed', 'unreadable'}
 --
 -- A record is what `value.rs` says. The void one, and whatever else is under a key, counts as nothing and is removed.
 
@@ -20,12 +20,14 @@ local is_text = type(record) == 'string'
 if not is_text and not string.find(record.err, '^WRONGTYPE') then
   return record
 end
+local reason = nil
 if record ~= '' then
   local left = redis.call('PTTL', KEYS[1])
   -- What is of another type, or has no end, is none of ours.
-  if is_text and left >= 0 and #record <= tonumber(ARGV[4])
-    and string.sub(record, 1, 4) == '\193id\001'
-    and string.sub(record, 5, 20) ~= ARGV[5] then
+  if not is_text or left < 0 or #record < 20 or #record > tonumber(ARGV[4])
+    or string.sub(record, 1, 4) ~= '\193id\001' then
+    reason = 'unreadable'
+  elseif string.sub(record, 5, 20) ~= ARGV[5] then
     return {'record', record, left}
   end
   redis.call('DEL', KEYS[1])
@@ -44,4 +46,4 @@ if holder and (#holder == 24 or #holder == 56)
   return {'busy', holder}
 end
 redis.call('SET', KEYS[2], ARGV[1] .. ARGV[2], 'PX', ARGV[3])
-return {'claimed'}
+return {'claimed', reason}

@@ -106,6 +106,11 @@ impl Line {
         Self(receiver)
     }
 
+    /// Whether there is a connection.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(&*self.0.borrow(), State::Ready(link) if link.is_good())
+    }
+
     /// The connection, as soon as there is one.
     ///
     /// # Errors

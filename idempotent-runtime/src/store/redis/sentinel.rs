@@ -46,9 +46,11 @@ impl Sentinel {
         Ok((address, pool))
     }
 
-    /// For connections of another kind to the primary.
-    pub(super) async fn client(&self) -> Result<Client, Trouble> {
-        self.target.client(&self.primary().await?)
+    /// For connections of another kind to the primary, and its address.
+    pub(super) async fn client(&self) -> Result<(Address, Client), Trouble> {
+        let address = self.primary().await?;
+        let client = self.target.client(&address)?;
+        Ok((address, client))
     }
 
     /// Whether another server is the primary by now. If nobody can be asked, nothing is known to have changed.

@@ -62,12 +62,15 @@ impl Server {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let pass = self.breaker.pass().ok_or(Trouble::Resting)?;
         let line = self.line()?;
+        let pass = self.breaker.pass(|| line.is_ready());
+        let pass = pass.ok_or(Trouble::Resting)?;
+        let mut connected = false;
         let asked = within(deadline, async {
             let mut again = false;
             loop {
                 let link = line.link().await?;
+                connected = true;
                 let answer = ask(Arc::clone(&link)).await.map_err(Trouble::from);
                 if !answer.as_ref().is_err_and(Trouble::breaks_connection) {
                     return answer;
@@ -83,8 +86,9 @@ impl Server {
             .await
             .unwrap_or(Err(Trouble::Late(self.dial.deadline)));
         match &answer {
-            Err(trouble) if trouble.is_away() => pass.failed(),
-            Err(Trouble::NoRuntime) => {}
+            Err(trouble) if trouble.is_away() => pass.failed(connected),
+            // It was not asked.
+            Err(Trouble::NoRuntime | Trouble::Full(_)) => {}
             _ => pass.answered(),
         }
         answer

@@ -12,6 +12,7 @@ use super::local::Copies;
 use super::queue::Queues;
 use super::seen::Seen;
 use super::server::Server;
+use super::target::Address;
 use super::trouble::Trouble;
 use super::wake::Wake;
 
@@ -83,11 +84,12 @@ impl Servers {
         }
     }
 
-    /// A client of a server that passes messages on. In a cluster every one does, wherever they come from.
-    async fn speaker(&self) -> Result<Client, Trouble> {
+    /// A client of a server that passes messages on; and where it is, if it may be elsewhere later. In a cluster every
+    /// one does, wherever they come from.
+    async fn speaker(&self) -> Result<(Option<Address>, Client), Trouble> {
         match &self.way {
             Way::One(server) => server.dial.door.client().await,
-            Way::Cluster(cluster) => cluster.any_client(),
+            Way::Cluster(cluster) => Ok((None, cluster.any_client()?)),
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use super::line::jittered;
+use super::target::Address;
 use super::trouble::Trouble;
 use super::within::within;
 use crate::sync::{after, lock};
@@ -119,19 +120,25 @@ impl Wake {
     /// Keeps the subscriptions, for ever.
     pub(super) async fn serve<F>(&self, client: impl Fn() -> F, deadline: Duration)
     where
-        F: Future<Output = Result<Client, Trouble>>,
+        F: Future<Output = Result<(Option<Address>, Client), Trouble>>,
     {
         loop {
-            let connecting = async { Ok::<_, Trouble>(client().await?.get_async_pubsub().await?) };
+            let connecting = async {
+                let (address, client) = client().await?;
+                Ok::<_, Trouble>((address, client.get_async_pubsub().await?))
+            };
             match within(deadline, connecting).await {
-                Some(Ok(connection)) => {
+                Some(Ok((address, connection))) => {
                     let (sink, stream) = connection.split();
                     let subscriber = Subscriber {
                         wake: self,
                         sink,
                         deadline,
                     };
-                    subscriber.run(stream).await;
+                    tokio::select! {
+                        () = subscriber.run(stream) => {}
+                        () = has_left(address, &client) => {}
+                    }
                     self.lose();
                     tracing::warn!("the connection on which Redis wakes those who wait is gone");
                 }
@@ -147,6 +154,23 @@ impl Wake {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         lock(&self.topics).all.len()
+    }
+}
+
+/// Returns when the server that passes messages on is not at this address any more.
+async fn has_left<F>(address: Option<Address>, client: impl Fn() -> F)
+where
+    F: Future<Output = Result<(Option<Address>, Client), Trouble>>,
+{
+    let Some(address) = address else {
+        return std::future::pending().await;
+    };
+    loop {
+        sleep(CHECK).await;
+        // If nobody can be asked, nothing is known to have changed.
+        if matches!(client().await, Ok((Some(now), _)) if now != address) {
+            return;
+        }
     }
 }
 

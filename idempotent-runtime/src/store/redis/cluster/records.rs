@@ -64,7 +64,7 @@ impl Servers {
         for _ in 0..ROUNDS {
             let (value, left) = match cluster.find(&record, claim, &void).await? {
                 Found::Record(value, left) => (value, left),
-                Found::Looked(Looked::Claimed(_)) => return Ok(Looked::Claimed(why)),
+                Found::Looked(Looked::Claimed(Miss::Absent)) => return Ok(Looked::Claimed(why)),
                 Found::Looked(looked) => return Ok(looked),
             };
             void = execution_of(&value).to_vec();
@@ -76,7 +76,7 @@ impl Servers {
                 Ok(read) => read,
                 Err(error) => {
                     tracing::warn!(%error, "what Redis has for a record is none, and is removed");
-                    why = Miss::Absent;
+                    why = Miss::Unreadable;
                     continue;
                 }
             };
@@ -187,8 +187,14 @@ impl Cluster {
             [word, holder] if as_bytes(word) == b"busy" => {
                 Ok(Found::Looked(busy(as_bytes(holder))?))
             }
-            [word] if as_bytes(word) == b"claimed" => {
-                Ok(Found::Looked(Looked::Claimed(Miss::Absent)))
+            [word, rest @ ..] if as_bytes(word) == b"claimed" => {
+                let is_absent = rest.is_empty();
+                let miss = if is_absent {
+                    Miss::Absent
+                } else {
+                    Miss::Unreadable
+                };
+                Ok(Found::Looked(Looked::Claimed(miss)))
             }
             _ => Err(Trouble::Senseless),
         }
@@ -249,16 +255,19 @@ impl Cluster {
         let slots = by_slot(tags);
         let asked = slots.values().filter_map(|places| {
             let mut ask = redis::Pipeline::with_capacity(places.len());
+            // A redirection that is an error of the pipeline does not say where to.
+            ask.ignore_errors();
             for place in places {
                 ask.cmd("PEXPIRE").arg(&tags[*place]).arg(millis(life));
-                ask.arg("GT").ignore();
+                ask.arg("GT");
             }
             let key = tags.get(*places.first()?)?;
             Some(async move {
                 let ask = &ask;
-                self.ask(key, |link| async move {
-                    ask.query_async::<()>(&mut link.connection()).await
-                })
+                self.ask(
+                    key,
+                    |link| async move { read_all(ask, link.connection()).await },
+                )
                 .await
             })
         });
@@ -281,12 +290,12 @@ fn judge(keys: &[String], then: &[Version], now: &[Present]) -> Worth {
     let mut worth = Worth::Valid;
     for (key, (then, (now, epoch))) in keys.iter().zip(then.iter().zip(now)) {
         let then = of_epoch(*then, *epoch);
-        if now.is_some() && then.count >= COUNTS {
+        if then.count >= COUNTS {
             return Worth::Void(Miss::Epoch);
         }
         if *now != Some(then) && matches!(worth, Worth::Valid) {
             // A tag that cannot be one was in no record of ours.
-            worth = Worth::Void(tag_of(key).map_or(Miss::Absent, Miss::Changed));
+            worth = Worth::Void(tag_of(key).map_or(Miss::Unreadable, Miss::Changed));
         }
     }
     worth

@@ -11,8 +11,11 @@ on_both![
     h27_tags_in_all_slots_are_stamped_kept_and_compared,
     h7_in_a_cluster_tags_outlive_their_records,
     h24_a_shard_that_failed_over_ends_its_records,
+    h24_a_tag_that_a_failover_lost_is_no_change,
     a_slot_in_mid_move_is_followed,
     a_moved_slot_is_followed,
+    a_tag_s_slot_that_moves_before_a_keep_is_followed,
+    a_cluster_that_is_stalled_costs_its_deadline_once,
     an_unknown_record_in_a_cluster_is_a_miss_and_removed,
     what_is_no_cluster_is_told,
     a_user_of_a_cluster_needs_no_more_rights_than_documented,
@@ -119,6 +122,28 @@ async fn h24_a_shard_that_failed_over_ends_its_records(flavor: Flavor) {
     }
 }
 
+async fn h24_a_tag_that_a_failover_lost_is_no_change(flavor: Flavor) {
+    let cluster = flavor.start_cluster();
+    let store = join(&cluster).await;
+    let [tag, _] = tags_apart(&cluster);
+    run(&store, "there", &[&tag]).await;
+    let key = names::tag_key(&tag);
+    let old = cluster.owner(cluster.slot(&key)).port();
+    let place = cluster.nodes().iter().position(|node| node.port() == old);
+    let new = &cluster.nodes()[place.unwrap() + 3];
+    cluster.promote(new);
+    new.ask(&["DEL", &key]);
+    // Nobody can say whether the row was changed, so a retry is not rejected for it.
+    loop {
+        let claim = claim("there");
+        match store.look(&claim, Changed::Reject).await {
+            Ok(Looked::Claimed(miss)) => break assert_eq!(miss, Miss::Epoch),
+            Ok(Looked::Hit(..)) | Err(_) => tokio::task::yield_now().await,
+            looked => panic!("{looked:?}"),
+        }
+    }
+}
+
 /// The names of two tags that are on different servers, away from the records `there` and `elsewhere`, if possible.
 fn tags_apart(cluster: &RedisCluster) -> [String; 2] {
     let busy = ["there", "elsewhere", "nowhere"].map(|id| names::key(Kind::Record, id));
@@ -219,6 +244,58 @@ async fn a_moved_slot_is_followed(flavor: Flavor) {
     assert_eq!(miss(&other, "a").await, Miss::Changed("t".into()));
 }
 
+async fn a_tag_s_slot_that_moves_before_a_keep_is_followed(flavor: Flavor) {
+    let cluster = flavor.start_cluster();
+    let store = join(&cluster).await;
+    let slot = cluster.slot("idempotent:tag:t");
+    let [in_mid_move, after] = ["a", "b"].map(claim);
+    let mut records = Vec::new();
+    for holder in [&in_mid_move, &after] {
+        store.look(holder, Changed::Run).await.unwrap();
+        let stamped = stamp(&store, &["t"], LONG, crate::sync::random());
+        records.push(Record {
+            execution: holder.execution,
+            fingerprint: None,
+            epoch: Some(stamped.epoch),
+            tags: vec![("t".into(), stamped.versions[0].1.unwrap())],
+            reply: Reply::new(200),
+        });
+    }
+    let old = cluster.owner(slot).port();
+    let new = cluster.nodes()[..3].iter().find(|node| node.port() != old);
+    cluster.begin_move(slot, new.unwrap());
+    cluster.move_keys(slot, new.unwrap(), 100);
+    let kept = store.keep(&in_mid_move, records.remove(0), LONG).await;
+    assert!(kept.unwrap());
+    cluster.end_move(slot, new.unwrap());
+    let kept = store.keep(&after, records.remove(0), LONG).await;
+    assert!(kept.unwrap());
+}
+
+async fn a_cluster_that_is_stalled_costs_its_deadline_once(flavor: Flavor) {
+    let cluster = flavor.start_cluster();
+    let deadline = Duration::from_millis(300);
+    let store = RedisStore::cluster_builder(cluster.urls()).deadline(deadline);
+    let store = store.build().unwrap();
+    let pause = |node: &Redis| node.server().pause();
+    cluster.nodes().iter().for_each(pause);
+    let since = Instant::now();
+    let claims: Vec<_> = (0..10).map(|name| claim(&name.to_string())).collect();
+    let looks = claims.iter().map(|claim| store.look(claim, Changed::Run));
+    for looked in futures_util::future::join_all(looks).await {
+        assert!(looked.is_err());
+    }
+    assert!(since.elapsed() < deadline + SOON, "{:?}", since.elapsed());
+    let since = Instant::now();
+    for claim in &claims {
+        assert!(store.look(claim, Changed::Run).await.is_err());
+    }
+    assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
+    let resume = |node: &Redis| node.server().resume();
+    cluster.nodes().iter().for_each(resume);
+    comes_back(&store).await;
+}
+
 async fn an_unknown_record_in_a_cluster_is_a_miss_and_removed(flavor: Flavor) {
     let cluster = flavor.start_cluster();
     let (warm, cold) = (join(&cluster).await, join(&cluster).await);
@@ -227,13 +304,14 @@ async fn an_unknown_record_in_a_cluster_is_a_miss_and_removed(flavor: Flavor) {
     for store in [&warm, &cold] {
         run(&warm, "a", &["t"]).await;
         assert!(is_hit(&warm, "a").await);
-        // Half of it.
-        let value: Vec<u8> = raw(node).getrange(key, 0, 60).unwrap();
-        let _: () = raw(node).pset_ex(key, value, 60_000).unwrap();
-        assert_eq!(miss(store, "a").await, Miss::Absent);
-        assert_eq!(raw(node).exists(key), Ok(false));
+        let value: Vec<u8> = raw(node).get(key).unwrap();
+        for whole in [1, 4, 11, 24, 60] {
+            let _: () = raw(node).pset_ex(key, &value[..whole], 60_000).unwrap();
+            assert_eq!(miss(store, "a").await, Miss::Unreadable, "{whole} bytes");
+            assert_eq!(raw(node).exists(key), Ok(false));
+        }
         let _: i64 = raw(node).rpush(key, "x").unwrap();
-        assert_eq!(miss(store, "a").await, Miss::Absent);
+        assert_eq!(miss(store, "a").await, Miss::Unreadable);
     }
 }
 

@@ -10,6 +10,9 @@ on_both![
     each_runtime_has_one_connection_and_takes_it_along_when_it_ends,
     a_store_that_is_dropped_closes_its_connections,
     more_runtimes_than_connections_are_an_error_and_no_hang,
+    a_runtime_without_a_connection_says_nothing_about_the_server,
+    a_runtime_that_cannot_connect_does_not_keep_others_from_asking,
+    a_deadline_without_an_end_is_none,
     a_blocked_thread_is_no_failure,
 ];
 
@@ -80,6 +83,57 @@ async fn more_runtimes_than_connections_are_an_error_and_no_hang(flavor: Flavor)
     assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
     // Which is no reason to think that the server is away.
     assert!(!store.renew(&claim("a")).await.unwrap());
+}
+
+async fn a_runtime_without_a_connection_says_nothing_about_the_server(flavor: Flavor) {
+    let redis = flavor.start();
+    let store = RedisStore::builder(redis.url())
+        .pool_size(1)
+        .deadline(Duration::from_millis(200))
+        .connect()
+        .await
+        .unwrap();
+    let stamp = Stamp {
+        tags: &[],
+        create: false,
+        life: LONG,
+        nonce: 1,
+    };
+    redis.server().pause();
+    for _ in 0..3 {
+        assert!(store.renew(&claim("a")).await.is_err());
+        assert!(store.stamp(&stamp).is_err());
+    }
+    let error = store.renew(&claim("a")).await.unwrap_err();
+    assert!(error.to_string().contains("is not asked now"), "{error}");
+    redis.server().resume();
+}
+
+async fn a_runtime_that_cannot_connect_does_not_keep_others_from_asking(flavor: Flavor) {
+    let redis = flavor.start();
+    let store = Arc::new(connect(&redis).await);
+    // Those that are connected stay so.
+    let _: () = send(&redis, "CONFIG SET maxclients 1");
+    let other = Arc::clone(&store);
+    let other = std::thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            for _ in 0..5 {
+                assert!(other.renew(&claim("a")).await.is_err());
+            }
+        });
+    });
+    other.join().unwrap();
+    assert!(!store.renew(&claim("a")).await.unwrap());
+}
+
+async fn a_deadline_without_an_end_is_none(flavor: Flavor) {
+    let redis = flavor.start();
+    let store = RedisStore::builder(redis.url()).deadline(Duration::MAX);
+    let store = store.connect().await.unwrap();
+    run(&store, "a", &["t"]).await;
+    assert!(store.lock(&claim("a"), LONG).await.unwrap());
+    assert!(is_hit(&store, "a").await);
 }
 
 async fn a_blocked_thread_is_no_failure(flavor: Flavor) {

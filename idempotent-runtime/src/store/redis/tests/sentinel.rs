@@ -67,6 +67,7 @@ async fn h24_a_primary_that_sentinel_names_no_more_is_left(flavor: Flavor) {
     run(&store, "a", &["t"]).await;
     let is_there = other.ask(&["EXISTS", "idempotent:{a}:record"]);
     assert_eq!(is_there[0], "1");
+    eventually_async("who waits is woken by it", async || is_waking(&store).await).await;
 }
 
 async fn an_unknown_name_is_told(flavor: Flavor) {

@@ -28,6 +28,13 @@ async fn a_user_with_no_more_rights_than_documented_is_enough(flavor: Flavor) {
             .unwrap()
     })
     .await;
+    // One more for another database.
+    let numbered = url(&redis, "shop:s3cr%3At") + "3";
+    assert!(RedisStore::connect(&numbered).await.is_err());
+    let _: () = send(&redis, "ACL SETUSER shop +select");
+    let store = RedisStore::connect(&numbered).await.unwrap();
+    run(&store, "a", &["t"]).await;
+    assert!(is_hit(&store, "a").await);
 }
 
 async fn a_user_without_rights_or_with_another_password_is_told_so(flavor: Flavor) {
