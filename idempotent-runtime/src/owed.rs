@@ -14,6 +14,9 @@ use crate::sync::{lock, random};
 /// Beyond this many resources the tables are owed.
 const MOST_OWED: usize = 10_000;
 
+/// So many are delivered at once: a stamp must not take longer than the store's deadline, or nothing is ever delivered.
+const AT_ONCE: usize = 500;
+
 /// How soon a store that was away is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -52,10 +55,12 @@ impl Owed {
         first
     }
 
-    fn all(&self) -> Vec<(Tag, u64)> {
+    /// The next to be delivered.
+    fn some(&self) -> Vec<(Tag, u64)> {
         lock(&self.0)
             .tags
             .iter()
+            .take(AT_ONCE)
             .map(|(tag, failure)| (Tag::clone(tag), *failure))
             .collect()
     }
@@ -85,9 +90,9 @@ fn tables(tag: &Tag) -> Vec<Tag> {
 
 /// Tries until nothing is owed.
 pub(crate) async fn deliver(store: Arc<dyn Store>, owed: Arc<Owed>) {
+    tokio::time::sleep(AGAIN).await;
     loop {
-        tokio::time::sleep(AGAIN).await;
-        let tags = owed.all();
+        let tags = owed.some();
         let stamps: Vec<_> = tags
             .iter()
             .map(|(tag, _)| TagStamp {
@@ -98,8 +103,10 @@ pub(crate) async fn deliver(store: Arc<dyn Store>, owed: Arc<Owed>) {
         let store = Arc::clone(&store);
         let stamped =
             tokio::task::spawn_blocking(move || store.stamp(&plain(&stamps)).map(|_| ())).await;
-        if matches!(stamped, Ok(Ok(()))) && owed.delivered(&tags) {
-            return;
+        match stamped {
+            Ok(Ok(())) if owed.delivered(&tags) => return,
+            Ok(Ok(())) => {}
+            _ => tokio::time::sleep(AGAIN).await,
         }
     }
 }
@@ -132,10 +139,10 @@ mod tests {
     fn a_tag_owed_again_while_it_was_delivered_is_still_owed() {
         let owed = Owed::default();
         assert!(owed.add(tags(&["users:1"])));
-        let sent = owed.all();
+        let sent = owed.some();
         assert!(!owed.add(tags(&["users:1"])));
         assert!(!owed.delivered(&sent) && owed.any());
-        assert!(owed.delivered(&owed.all()) && !owed.any());
+        assert!(owed.delivered(&owed.some()) && !owed.any());
     }
 
     #[test]
@@ -145,11 +152,23 @@ mod tests {
             owed.add(tags(&[&format!("shop:users:{row}")]));
         }
         let mut names: Vec<_> = owed
-            .all()
+            .some()
             .into_iter()
             .map(|(tag, _)| tag.to_string())
             .collect();
         names.sort();
         assert_eq!(names, ["shop:users:*", "shop:users:any"]);
+    }
+
+    #[tokio::test]
+    async fn all_is_delivered_in_parts() {
+        let store = Arc::new(crate::MemoryStore::new());
+        let owed = Arc::new(Owed::default());
+        for row in 0..2 * AT_ONCE + 1 {
+            owed.add(tags(&[&format!("shop:users:{row}")]));
+        }
+        assert_eq!(owed.some().len(), AT_ONCE);
+        deliver(store, Arc::clone(&owed)).await;
+        assert!(!owed.any());
     }
 }
