@@ -31,6 +31,7 @@ fn main() -> Result<()> {
     let mut report = report::Report::new(&arguments);
     let rows = rows::chosen(arguments.only.as_deref())?;
     report.rows(&rounds::measured(&rows, &parts, &arguments)?);
+    report.write()?;
     if arguments.wants("handover-redis") {
         report.row(handover::measured(&arguments)?);
     }

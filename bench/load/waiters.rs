@@ -27,7 +27,7 @@ pub(crate) fn measured() -> Result<Line> {
     let KeysServer::One(redis) = &one.own.keys else {
         return Err("waiters-redis: it has a Redis".into());
     };
-    let request = Orders::default().request("the same", 0, None);
+    let request = Orders::default().request("the-same", 0, None);
     let before = commands(redis)?;
     let mut connections: Vec<_> = (0..=WAITERS)
         .map(|number| {
@@ -57,12 +57,15 @@ pub(crate) fn measured() -> Result<Line> {
     let replies: Vec<_> = connections.iter_mut().map(Connection::response).collect();
     let per_waiter = (commands(redis)? - before) as f64 / WAITERS as f64;
     let runs: u64 = ports.iter().map(|&port| counts(port, "runs")).sum();
-    if runs != 1
-        || replies
-            .iter()
-            .any(|reply| reply.status != 200 || reply.body != replies[0].body)
-    {
-        return Err(format!("waiters-redis: {runs} runs, or replies that differ").into());
+    let differing = replies
+        .iter()
+        .find(|reply| reply.status != 200 || reply.body != replies[0].body);
+    if let Some(reply) = differing {
+        let body = String::from_utf8_lossy(&reply.body);
+        return Err(format!("waiters-redis: a duplicate got {} {body}", reply.status).into());
+    }
+    if runs != 1 {
+        return Err(format!("waiters-redis: {runs} runs").into());
     }
     let spread = Spread::of([per_waiter]).ok_or("nothing measured")?;
     let goal = ("one execution, < 1 command", 1.0);
