@@ -5,8 +5,8 @@ use std::hint::black_box;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::test::TestRequest;
 use actix_web::web::Bytes;
-use idempotent_runtime::Idempotent;
 use idempotent_runtime::__private::{Key, Spec, request_id};
+use idempotent_runtime::Idempotent;
 
 use crate::Part;
 

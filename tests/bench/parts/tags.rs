@@ -33,7 +33,10 @@ pub(crate) fn record(tags: usize) -> Record {
         execution: execution(),
         fingerprint: None,
         epoch: Some(1),
-        tags: names(tags).into_iter().map(|stamp| (stamp.tag, version)).collect(),
+        tags: names(tags)
+            .into_iter()
+            .map(|stamp| (stamp.tag, version))
+            .collect(),
         reply: Reply::new(200)
             .header("content-type", "application/json")
             .body(&[b'r'; 300][..]),
@@ -77,7 +80,11 @@ fn check(tags: usize) -> Part {
     let versions = stamped.versions.iter().map(|(_, after)| after.unwrap());
     let record = Record {
         epoch: Some(stamped.epoch),
-        tags: stamps.into_iter().map(|stamp| stamp.tag).zip(versions).collect(),
+        tags: stamps
+            .into_iter()
+            .map(|stamp| stamp.tag)
+            .zip(versions)
+            .collect(),
         ..record(0)
     };
     let kept = store.keep(&claim, record, LIFE).now_or_never();
