@@ -6,8 +6,9 @@ default:
 test:
     scripts/test
 
-# What capture costs, written to docs/benchmarks.md.
+# How fast it is, beside the bare handler and the peers, and what capture costs: written to docs/benchmarks.md.
 bench:
+    scripts/bench
     scripts/bench-capture
 
 # A server on 127.0.0.1:8080 that needs nothing but Rust and a C compiler.

@@ -21,3 +21,15 @@ pub mod faults {
 pub mod rules {
     pub use crate::track::rules::{Rule, reset, switch_off};
 }
+
+/// For the bench: the id of a request, as an annotated handler makes it.
+#[must_use]
+pub fn request_id(
+    idempotent: &crate::Idempotent,
+    spec: &Spec,
+    request: &actix_web::HttpRequest,
+    body: &bytes::Bytes,
+) -> Option<crate::RequestId> {
+    let identified = crate::key::identify(&idempotent.0.rules, &spec.identity(), request, body);
+    Some(identified.ok()?.id)
+}
