@@ -20,13 +20,15 @@
 //! * Cancelled while it runs: the run is detached and goes on; see [`Hold`] for closures that outlive even that.
 //! * Two look at once: the store sets one claim. The loser may hear of it before the winner is registered here, so it
 //!   waits for whichever comes first: the winner's registration, or the end of the claim.
+//! * Many wait for one in another process, or with a lock for the lock: one of them asks the store, see `waiting.rs`. Who
+//!   waits for its turn holds neither claim nor lock.
 //! * The claim runs out while the handler runs: another may run; `keep` compares the token and keeps nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::execution::{Execution, Unkept};
 use crate::faults::{Point, reach};
@@ -44,7 +46,9 @@ use crate::settings::Settings;
 use crate::spec::{Keep, Outage, Spec};
 use crate::store::{Claim, Looked, Miss, Record, Store, StoreError, Tag};
 use crate::sync::{Count, after};
+use crate::waiting::{Member, Waiting};
 
+mod duplicates;
 mod once;
 #[cfg(test)]
 mod tests;
@@ -59,6 +63,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) running: Arc<Running>,
+    pub(crate) waiting: Waiting,
     /// The runs under way, and what outlives them.
     pub(crate) runs: Arc<Count>,
     pub(crate) owed: Arc<Owed>,
@@ -178,21 +183,46 @@ impl Engine {
             // Another payload comes before the lock, too.
             return Entry::Refused(Refusal::OtherPayload);
         }
+        loop {
+            let mut member = self.company(&asked);
+            if let Some(member) = &mut member {
+                match self.turn(&asked, member, deadline).await {
+                    Attempt::Mine => {}
+                    Attempt::Replay(replay) => return Entry::Replay(replay),
+                    Attempt::Refused(refusal) => return Entry::Refused(refusal),
+                    _ => continue,
+                }
+            }
+            let entry = self.contend(&asked, &mut member, deadline).await;
+            if let Some(member) = &member {
+                self.tell(&asked, member, &entry);
+            }
+            return entry;
+        }
+    }
+
+    /// Asks the store, with all that belongs to it.
+    async fn contend<'a>(
+        self: &'a Arc<Self>,
+        asked: &Asked<'_>,
+        member: &mut Option<Member<'a>>,
+        deadline: Instant,
+    ) -> Entry {
         let mut hold = Hold::new(&self.keeper);
-        match self.lock(&asked, &mut hold, deadline).await {
+        match self.lock(asked, &mut hold, deadline).await {
             Ok(true) => {}
             Ok(false) => return Entry::Refused(Refusal::InProgress),
-            Err(error) => return self.away(&asked, hold, "away", &error),
+            Err(error) => return self.away(asked, hold, "away", &error),
         }
         if asked.spec.cache.is_none() {
-            return self.run(&asked, hold, Why::Uncached);
+            return self.run(asked, hold, Why::Uncached);
         }
         loop {
-            match self.attempt(&asked, &mut hold, deadline).await {
-                Ok(Attempt::Again) => {}
+            match self.attempt(asked, &mut hold, member, deadline).await {
+                Ok(Attempt::Again | Attempt::Mine) => {}
                 Ok(Attempt::Owing) => {
                     return self.away(
-                        &asked,
+                        asked,
                         hold,
                         "owing",
                         &StoreError::new("changed rows are yet to be announced"),
@@ -200,8 +230,8 @@ impl Engine {
                 }
                 Ok(Attempt::Replay(replay)) => return Entry::Replay(replay),
                 Ok(Attempt::Refused(refusal)) => return Entry::Refused(refusal),
-                Ok(Attempt::Claimed(miss)) => return self.run(&asked, hold, Why::Miss(miss)),
-                Err(error) => return self.away(&asked, hold, "away", &error),
+                Ok(Attempt::Claimed(miss)) => return self.run(asked, hold, Why::Miss(miss)),
+                Err(error) => return self.away(asked, hold, "away", &error),
             }
         }
     }
@@ -237,28 +267,22 @@ impl Engine {
     }
 
     /// One look, and the wait for the one that is under way.
-    async fn attempt(
-        &self,
+    async fn attempt<'a>(
+        &'a self,
         asked: &Asked<'_>,
         hold: &mut Hold,
+        member: &mut Option<Member<'a>>,
         deadline: Instant,
     ) -> Result<Attempt, StoreError> {
         let id = &asked.identified.id;
         if let Some(follower) = self.running.follow(id) {
-            if let Some(refusal) = asked.refusal(follower.fingerprint, deadline) {
-                return Ok(Attempt::Refused(refusal));
+            if let Some(member) = member {
+                member.follows(follower.clone());
             }
-            let waiting = Wait::begin("duplicate", asked.spec.name);
-            let waited = timeout_at(deadline, follower.reply()).await;
-            waiting.end(match waited {
-                Ok(_) => Waited::Done,
-                Err(_) => Waited::Over,
-            });
-            return Ok(match waited {
-                Ok(Some(reply)) => Attempt::Replay(Replay::Followed(reply)),
-                Ok(None) => Attempt::Again,
-                Err(_) => Attempt::Refused(Refusal::InProgress),
-            });
+            return Ok(self.follow(asked, follower, deadline).await);
+        }
+        if let Some(member) = member {
+            member.looks();
         }
         let claim = asked.claim(self.settings.claim_lease);
         hold.will_claim(&claim);
@@ -275,19 +299,26 @@ impl Engine {
                 Attempt::Refused(Refusal::OtherPayload)
             }
             Looked::Changed(tag, _) => Attempt::Refused(Refusal::Changed(tag)),
-            // What is owed may be what ended the record, and so may what was delivered since it was looked for.
-            Looked::Hit(..) if self.owed.any() => Attempt::Owing,
-            Looked::Hit(..) if owed => Attempt::Again,
-            Looked::Hit(record, _) if asked.differs(record.fingerprint) => {
-                Attempt::Refused(Refusal::OtherPayload)
-            }
-            Looked::Hit(record, ttl) => Attempt::Replay(Replay::Kept(record, ttl)),
+            // What was owed may have ended it, and was delivered since.
+            Looked::Hit(..) if owed && !self.owed.any() => Attempt::Again,
+            Looked::Hit(record, left) => self.hit(asked, record, left),
             Looked::Busy {
                 execution,
                 fingerprint,
             } => {
                 if let Some(refusal) = asked.refusal(fingerprint, deadline) {
                     return Ok(Attempt::Refused(refusal));
+                }
+                // Who has a lock has company already, and must not wait for it now.
+                if member.is_none() {
+                    let mut joined = self.waiting.join(id);
+                    match self.turn(asked, &mut joined, deadline).await {
+                        Attempt::Mine => *member = Some(joined),
+                        attempt => return Ok(attempt),
+                    }
+                }
+                if let Some(member) = member {
+                    member.waits_for(fingerprint);
                 }
                 let waiting = Wait::begin("duplicate", asked.spec.name);
                 let waited = self.until_over(id, execution, deadline).await;
@@ -299,36 +330,6 @@ impl Engine {
                 waited?
             }
         })
-    }
-
-    /// Waits until the execution has ended, or has been registered in this process.
-    async fn until_over(
-        &self,
-        id: &RequestId,
-        execution: crate::store::ExecutionId,
-        deadline: Instant,
-    ) -> Result<Attempt, StoreError> {
-        let ended = self.store.ended(
-            id,
-            execution,
-            deadline.saturating_duration_since(Instant::now()),
-        );
-        tokio::pin!(ended);
-        loop {
-            let arrival = self.running.arrival();
-            tokio::pin!(arrival);
-            arrival.as_mut().enable();
-            if self.running.follow(id).is_some() {
-                return Ok(Attempt::Again);
-            }
-            tokio::select! {
-                () = arrival => {}
-                ended = &mut ended => return Ok(match ended? {
-                    true => Attempt::Again,
-                    false => Attempt::Refused(Refusal::InProgress),
-                }),
-            }
-        }
     }
 
     /// `why`: `away`, or `owing`.
@@ -404,6 +405,8 @@ impl Asked<'_> {
 /// How one round of looking and waiting ended.
 enum Attempt {
     Again,
+    /// It is this one's turn to ask the store.
+    Mine,
     /// There is a record, but this process owes stamps that may have ended it.
     Owing,
     Claimed(Miss),

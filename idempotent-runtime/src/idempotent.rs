@@ -299,6 +299,7 @@ impl Builder {
             store,
             keeper,
             running: Arc::new(Running::default()),
+            waiting: Default::default(),
             runs: Arc::default(),
             owed: Arc::default(),
             once_on: Default::default(),

@@ -115,6 +115,7 @@ mod sync;
     allow(dead_code, reason = "each database needs its own part of it")
 )]
 mod track;
+mod waiting;
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -151,7 +151,7 @@ const ALL: &[Metric] = &[
         COPY_HITS,
         Of::Counter,
         Unit::Count,
-        &[],
+        &["by"],
         "replays whose body was a local copy",
     ),
     (
@@ -381,10 +381,10 @@ pub(crate) fn stamping(tags: usize) {
     histogram!(TAGS).record(tags as f64);
 }
 
-/// A replay's body was a local copy.
+/// A replay's body was a local copy. `by`: who said that it is valid, `redis` or, without a question, `tracking`.
 #[cfg(feature = "redis")]
-pub(crate) fn copy_used() {
-    counter!(COPY_HITS).increment(1);
+pub(crate) fn copy_used(by: &'static str) {
+    counter!(COPY_HITS, "by" => by).increment(1);
 }
 
 /// A look that no local copy could answer. `reason`: it is `absent`, or `void`.

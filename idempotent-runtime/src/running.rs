@@ -31,6 +31,7 @@ pub(crate) struct Running {
 }
 
 /// A duplicate's view of the one that runs.
+#[derive(Clone, Debug)]
 pub(crate) struct Follower {
     pub(crate) fingerprint: Option<Fingerprint>,
     later: Arc<OnceLock<Fingerprint>>,

@@ -72,10 +72,35 @@ async fn alone(gate: web::Data<Gate>) -> String {
     format!("run {}", gate.pass().await)
 }
 
+#[post("/alone-anyway")]
+#[idempotent(lock = 30, key(method, path), outage = "run")]
+async fn alone_anyway(gate: web::Data<Gate>) -> String {
+    format!("run {}", gate.pass().await)
+}
+
+#[get("/slow-and-alone")]
+#[idempotent(cache = "1h", lock = 30, key(method, path))]
+async fn slow_and_alone(_: Arrival, gate: web::Data<Gate>) -> String {
+    format!("run {}", gate.pass().await)
+}
+
+#[get("/both-anyway")]
+#[idempotent(cache = "1h", lock = 30, key(method, path), outage = "run")]
+async fn both_anyway(gate: web::Data<Gate>) -> String {
+    format!("run {}", gate.pass().await)
+}
+
+#[post("/keyed")]
+#[idempotent(cache = "1h", key = header("Idempotency-Key"))]
+async fn keyed(_: Arrival, gate: web::Data<Gate>, body: String) -> String {
+    format!("{body} in run {}", gate.pass().await)
+}
+
 fn services(config: &mut ServiceConfig) {
     config
         .service((rename, rename_in_place, plainly))
-        .service((slow, anyway, alone));
+        .service((slow, anyway, alone))
+        .service((alone_anyway, slow_and_alone, both_anyway, keyed));
 }
 
 struct Fixture {
@@ -141,7 +166,10 @@ on_both![
     a_row_that_another_process_changed_ends_the_reply,
     a_write_on_the_workers_own_thread_is_stamped,
     duplicates_in_two_processes_run_once,
+    many_duplicates_of_one_in_another_process_ask_little,
+    another_payload_is_refused_before_anyone_waits_for_another_process,
     one_lock_holder_among_two_processes,
+    each_handler_says_what_happens_while_redis_is_away,
     h24_a_restarted_redis_replays_nothing,
     while_redis_stalls_requests_are_rejected_or_run_and_plain_writers_go_on,
 ];
@@ -195,6 +223,96 @@ fn duplicates_in_two_processes_run_once(flavor: Flavor) {
         assert!(is_replay(&other), "{other:?}");
     }
     assert_eq!(f.gate.runs(), 1);
+}
+
+/// What the server was asked, and what its scripts asked in turn; but for what is asked without requests.
+fn commands(redis: &Redis) -> u64 {
+    let beside = ["client", "config", "hello", "info", "ping", "script"];
+    let stats = redis.ask(&["INFO", "commandstats"]).concat();
+    let calls = stats.lines().filter_map(|line| {
+        let (command, line) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let command = command.split('|').next()?;
+        let calls = line.split(',').next()?.parse::<u64>().ok()?;
+        (!beside.contains(&command)).then_some(calls)
+    });
+    calls.sum()
+}
+
+fn many_duplicates_of_one_in_another_process_ask_little(flavor: Flavor) {
+    const MANY: usize = 200;
+    for target in ["/slow", "/slow-and-alone"] {
+        let f = fixture(flavor, Gate::closed());
+        let first = f.apps[0].in_background("GET", target, "");
+        f.gate.await_runs(1);
+        // It asks for all, and leaves.
+        let asks = f.apps[1].ask("GET", target, &[]);
+        support::eventually("it waits", || {
+            !f.redis.ask(&["PUBSUB", "CHANNELS"]).is_empty()
+        });
+        f.redis.ask(&["CONFIG", "RESETSTAT"]);
+        let others: Vec<_> = (0..MANY)
+            .map(|_| f.apps[1].in_background("GET", target, ""))
+            .collect();
+        f.gate.await_arrivals(MANY + 2);
+        asks.reset();
+        f.gate.let_through(1);
+        assert_eq!(first.join().unwrap().text(), "run 1");
+        for other in others {
+            let other = other.join().unwrap();
+            assert_eq!(other.text(), "run 1");
+            assert!(is_replay(&other), "{other:?}");
+        }
+        assert_eq!(f.gate.runs(), 1);
+        let commands = commands(&f.redis);
+        println!("{target}: {commands} commands for {MANY} duplicates");
+        assert!(commands < MANY as u64, "{target}: {commands}");
+    }
+}
+
+fn another_payload_is_refused_before_anyone_waits_for_another_process(flavor: Flavor) {
+    let f = fixture(flavor, Gate::closed());
+    let send = |app: usize, body: &str| {
+        let headers = [("idempotency-key", "k")];
+        f.apps[app].send("POST", "/keyed", &headers, body)
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| send(0, "a"));
+        f.gate.await_runs(1);
+        let waits = [(); 3].map(|()| scope.spawn(|| send(1, "a")));
+        f.gate.await_arrivals(4);
+        for app in [1, 0] {
+            assert_eq!(send(app, "b").status, 422);
+        }
+        f.gate.let_through(1);
+        assert_eq!(first.join().unwrap().text(), "a in run 1");
+        for one in waits {
+            assert_eq!(one.join().unwrap().text(), "a in run 1");
+        }
+        assert_eq!(send(1, "b").status, 422);
+    });
+}
+
+fn each_handler_says_what_happens_while_redis_is_away(flavor: Flavor) {
+    let f = fixture(flavor, Gate::open());
+    f.redis.server().kill();
+    for (method, target, status) in [
+        ("GET", "/slow", 503),
+        ("POST", "/alone", 503),
+        ("GET", "/slow-and-alone", 503),
+        ("GET", "/anyway", 200),
+        ("POST", "/alone-anyway", 200),
+        ("GET", "/both-anyway", 200),
+    ] {
+        for app in [0, 1] {
+            let reply = f.apps[app].send(method, target, &[], "");
+            assert_eq!(reply.status, status, "{target}: {reply:?}");
+            assert!(!is_replay(&reply), "{target}");
+            if status == 503 {
+                assert_eq!(reply.header("retry-after"), Some("1"), "{target}");
+            }
+        }
+    }
+    assert_eq!(f.gate.runs(), 6);
 }
 
 fn one_lock_holder_among_two_processes(flavor: Flavor) {

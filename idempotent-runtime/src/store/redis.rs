@@ -31,6 +31,7 @@ mod stamps;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tracking;
 mod trouble;
 mod value;
 mod wake;
@@ -110,7 +111,7 @@ use trouble::Trouble;
 ///
 /// With ACLs: the keys and channels `idempotent:*`, and the commands `DEL`, `EVALSHA`, `GET`, `GETRANGE`, `INCR`, `INFO`,
 /// `MGET`, `PEXPIRE`, `PING`, `PTTL`, `PUBLISH`, `SCRIPT LOAD`, `SET`, `SUBSCRIBE` and `UNSUBSCRIBE`; for a database other
-/// than 0, `SELECT`; to [`clear`](Store::clear), `SCAN` and `UNLINK`. In a cluster also `ASKING` and `CLUSTER SLOTS`; of Sentinels, `SENTINEL
+/// than 0, `SELECT`; to [`clear`](Store::clear), `SCAN` and `UNLINK`; with [`Local::tracking`], `CLIENT TRACKING`. In a cluster also `ASKING` and `CLUSTER SLOTS`; of Sentinels, `SENTINEL
 /// GET-MASTER-ADDR-BY-NAME`.
 ///
 /// # Cancellation

@@ -139,7 +139,9 @@ impl RedisBuilder {
         self
     }
 
-    /// Keeps copies of records in this process. Default: none. A cluster has none yet: there it changes nothing.
+    /// Keeps copies of records in this process. Default: none. Not for a cluster, nor [`Local::tracking`] for Sentinel, and
+    /// this not with [`RedisProtocol::Resp2`], as it has a connection of its own that speaks RESP3:
+    /// [`build`](Self::build) refuses those.
     ///
     /// ```no_run
     /// use idempotent_runtime::store::{Local, RedisStore};
@@ -173,9 +175,11 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// If the URL or a certificate makes no sense, or the store's own thread cannot be started.
+    /// If the URL or a certificate makes no sense, local copies cannot be had in this way, or the store's own thread
+    /// cannot be started.
     pub fn build(self) -> Result<RedisStore, StoreError> {
-        let server = Servers::new(self.way()?, self.deadline, Copies::new(self.local));
+        let local = Copies::new(self.local);
+        let server = Servers::new(self.way()?, self.tracked()?, self.deadline, local);
         let side = Side::start(&server).map_err(StoreError::new)?;
         Ok(RedisStore { server, side })
     }
@@ -239,9 +243,40 @@ impl RedisBuilder {
         }
     }
 
+    /// For the connection on which the server says what is changed, if it is to.
+    fn tracked(&self) -> Result<Option<Client>, Trouble> {
+        let Some(local) = self.local else {
+            return Ok(None);
+        };
+        if matches!(self.shape, Shape::Cluster) {
+            return Err(senseless("a cluster has no local copies").into());
+        }
+        if local.staleness.is_none() {
+            return Ok(None);
+        }
+        if matches!(self.shape, Shape::Sentinel(_)) {
+            return Err(
+                senseless("Sentinel's servers are not tracked: take `Local::strict`").into(),
+            );
+        }
+        if self.protocol == Some(RedisProtocol::Resp2) {
+            return Err(senseless("`Local::tracking` needs RESP3").into());
+        }
+        let url = self.urls.first().map_or("", String::as_str);
+        Ok(Some(self.client_speaking(url, Some(RedisProtocol::Resp3))?))
+    }
+
     fn client(&self, url: &str) -> Result<Client, RedisError> {
+        self.client_speaking(url, self.protocol)
+    }
+
+    fn client_speaking(
+        &self,
+        url: &str,
+        protocol: Option<RedisProtocol>,
+    ) -> Result<Client, RedisError> {
         let mut info = url.into_connection_info()?;
-        if let Some(protocol) = self.protocol {
+        if let Some(protocol) = protocol {
             let settings = info.redis_settings().clone();
             info = info.set_redis_settings(settings.set_protocol(match protocol {
                 RedisProtocol::Resp2 => ProtocolVersion::RESP2,

@@ -249,7 +249,7 @@ async fn greet(connection: &mut MultiplexedConnection, in_cluster: bool) -> Resu
 
 /// The epoch of the server that answers, which must be a primary. It is another after a restart, and another after every
 /// time that it was a replica meanwhile, which its `run_id` alone would not show.
-async fn ask_epoch(
+pub(super) async fn ask_epoch(
     connection: &mut MultiplexedConnection,
     in_cluster: bool,
 ) -> Result<u64, Trouble> {

@@ -4,28 +4,41 @@
 //! execution, what it has left, and its tags; only the envelope is neither sent nor read. An execution keeps one record
 //! and its id never recurs, so a record with the copy's execution is the copy.
 //!
+//! *Tracking*: the same, and a copy may be *trusted* for a while, which is to say that it answers by itself. How trust is
+//! given and how it ends is in `tracking.rs`.
+//!
 //! A copy is made when a record is replayed, not when it is kept: most are never asked for again, and what was read
 //! from the server holds no more memory than its own bytes.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
-use deadpool_redis::redis::Value;
-use lru::LruCache;
+use deadpool_redis::redis::{self, Value};
 
-use super::convert::as_bytes;
+use super::convert::{as_bytes, duration};
 use super::names::tag_key;
 use super::value::{read_version, token};
-use crate::meters;
 use crate::store::Record;
-use crate::sync::lock;
+
+mod copies;
+mod watched;
+
+pub(super) use copies::{Asking, Copies};
 
 /// What an entry takes beside its own bytes: the map's and the list's, and the counters of what is shared.
 const OVERHEAD: usize = 256;
+
+/// What it takes beside a key's own bytes to know that a copy depends on it.
+const WATCHING: usize = 192;
+
+/// The shortest time for which a server may go unheard, as it must be asked several times in it.
+const SHORTEST: Duration = Duration::from_millis(20);
 
 /// Whether a [`RedisStore`](super::RedisStore) keeps copies of records in this process, and how far it trusts them.
 #[derive(Clone, Copy, Debug)]
 pub struct Local {
     bytes: usize,
+    pub(super) staleness: Option<Duration>,
 }
 
 impl Local {
@@ -34,7 +47,28 @@ impl Local {
     /// about so many bytes at most; those that were not used for longest go first.
     #[must_use]
     pub const fn strict(bytes: usize) -> Self {
-        Self { bytes }
+        Self {
+            bytes,
+            staleness: None,
+        }
+    }
+
+    /// Answers from this process' memory, without asking the server, until the server says that the record or one of
+    /// its tags was changed (client tracking, over a RESP3 connection of its own).
+    ///
+    /// **A reply may be replayed that another process has ended already**: for as long as the server's message takes to
+    /// come, and, when the network goes silent, for at most `staleness` after the change. After that time without a
+    /// word from the server, and whenever its connection is lost, its epoch has changed or it was flushed, copies are
+    /// what they are with [`strict`](Self::strict). What this process itself has changed it never replays.
+    ///
+    /// The server is asked for a sign of life four times in `staleness`, and each second in any case; 20 ms is the least
+    /// `staleness`. Bytes are meant as for [`strict`](Self::strict). For one server, not for a cluster or Sentinel.
+    #[must_use]
+    pub const fn tracking(bytes: usize, staleness: Duration) -> Self {
+        Self {
+            bytes,
+            staleness: Some(staleness),
+        }
     }
 }
 
@@ -47,13 +81,18 @@ pub(super) struct LocalCopy {
 }
 
 impl LocalCopy {
-    fn new(key: &str, record: &Arc<Record>) -> Self {
+    fn new(key: &str, record: &Arc<Record>, tracking: bool) -> Self {
         let tags: Vec<_> = record.tags.iter().map(|(tag, _)| tag_key(tag)).collect();
         let of_tags = record.tags.iter().zip(&tags).map(|((tag, _), key)| {
             tag.len() + key.len() + size_of::<String>() + size_of_val(&record.tags[0]) + 16
         });
         let of_headers = record.reply.headers().count() * 64;
-        let size = OVERHEAD + key.len() + record.reply.size() + of_headers + of_tags.sum::<usize>();
+        let mut size =
+            OVERHEAD + key.len() + record.reply.size() + of_headers + of_tags.sum::<usize>();
+        if tracking {
+            let watched = std::iter::once(key).chain(tags.iter().map(String::as_str));
+            size += watched.map(|key| key.len() + WATCHING).sum::<usize>();
+        }
         Self {
             record: Arc::clone(record),
             tags,
@@ -61,8 +100,30 @@ impl LocalCopy {
         }
     }
 
+    /// What a server is asked to know whether the record of this copy is still there, and valid.
+    pub(super) fn question(&self, key: &str) -> redis::Pipeline {
+        let mut ask = redis::Pipeline::with_capacity(3);
+        ask.ignore_errors();
+        ask.cmd("GETRANGE").arg(key).arg(4).arg(19);
+        ask.cmd("PTTL").arg(key);
+        if !self.tags.is_empty() {
+            ask.cmd("MGET").arg(&self.tags);
+        }
+        ask
+    }
+
+    /// How long it still is, by the server's answer; `None` if it is not.
+    pub(super) fn left(&self, epoch: u64, answer: Option<&[Value]>) -> Option<Duration> {
+        let (execution, left, now) = match answer? {
+            [execution, Value::Int(left)] => (execution, *left, &[][..]),
+            [execution, Value::Int(left), Value::Array(now)] => (execution, *left, &now[..]),
+            _ => return None,
+        };
+        (left >= 0 && self.is_valid(epoch, execution, now)).then(|| duration(left))
+    }
+
     /// Whether the server's record is this one, and valid: its execution, its epoch, each of its tags.
-    pub(super) fn is_valid(&self, epoch: u64, execution: &Value, now: &[Value]) -> bool {
+    fn is_valid(&self, epoch: u64, execution: &Value, now: &[Value]) -> bool {
         let record = &self.record;
         as_bytes(execution) == token(record.execution)
             && record.epoch.is_none_or(|own| own == epoch)
@@ -72,89 +133,5 @@ impl LocalCopy {
                     .try_into()
                     .is_ok_and(|now| read_version(now) == *own)
             })
-    }
-}
-
-/// The copies, by their records' keys.
-#[derive(Debug)]
-pub(super) struct Copies {
-    /// None at all if this is 0.
-    most: usize,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    copies: LruCache<String, Arc<LocalCopy>>,
-    bytes: usize,
-}
-
-impl Copies {
-    pub(super) fn new(local: Option<Local>) -> Self {
-        Self {
-            most: local.map_or(0, |local| local.bytes),
-            kept: Mutex::new(Kept {
-                copies: LruCache::unbounded(),
-                bytes: 0,
-            }),
-        }
-    }
-
-    pub(super) fn get(&self, key: &str) -> Option<Arc<LocalCopy>> {
-        if self.most == 0 {
-            return None;
-        }
-        let copy = lock(&self.kept).copies.get(key).map(Arc::clone);
-        if copy.is_none() {
-            meters::no_copy("absent");
-        }
-        copy
-    }
-
-    /// The server has this record.
-    pub(super) fn note(&self, key: &str, record: &Arc<Record>) {
-        if self.most == 0 {
-            return;
-        }
-        let copy = LocalCopy::new(key, record);
-        if copy.size > self.most {
-            return self.forget(key);
-        }
-        let mut kept = lock(&self.kept);
-        let before = kept.bytes;
-        kept.bytes += copy.size;
-        if let Some(old) = kept.copies.put(key.to_owned(), Arc::new(copy)) {
-            kept.bytes -= old.size;
-        }
-        let mut evicted = 0;
-        while kept.bytes > self.most
-            && let Some((_, old)) = kept.copies.pop_lru()
-        {
-            kept.bytes -= old.size;
-            evicted += 1;
-        }
-        meters::copied(before, kept.bytes, evicted);
-    }
-
-    /// The server has it no more, or it is void.
-    pub(super) fn forget(&self, key: &str) {
-        let mut kept = lock(&self.kept);
-        if let Some(old) = kept.copies.pop(key) {
-            let before = kept.bytes;
-            kept.bytes -= old.size;
-            meters::copied(before, kept.bytes, 0);
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> (usize, usize) {
-        let kept = lock(&self.kept);
-        (kept.copies.len(), kept.bytes)
-    }
-}
-
-impl Drop for Copies {
-    fn drop(&mut self) {
-        meters::copied(lock(&self.kept).bytes, 0, 0);
     }
 }

@@ -33,6 +33,9 @@ impl Servers {
             return self.look_in(cluster, claim, changed).await;
         }
         let record = key(Kind::Record, claim.id.as_str());
+        if let Some((kept, left)) = self.copies.trusted(&record) {
+            return Ok(Looked::Hit(kept, left));
+        }
         let recalled = match self.copies.get(&record) {
             Some(copy) => self.ask_for_copy(&record, &copy).await?,
             None => self.recall(&record).await?,
@@ -85,6 +88,7 @@ impl Servers {
             Ok((link.epoch, answer))
         });
         let (epoch, answer) = answer.await?;
+        self.copies.answered_by(epoch);
         let recalled = answer.and_then(|answer| recalled(epoch, &answer, &tags));
         let Some((kept, left)) = recalled else {
             self.seen.forget(record);
@@ -101,27 +105,17 @@ impl Servers {
         record: &str,
         copy: &LocalCopy,
     ) -> Result<Option<(Arc<Record>, Duration)>, Trouble> {
-        let mut ask = redis::Pipeline::with_capacity(3);
-        ask.ignore_errors();
-        ask.cmd("GETRANGE").arg(record).arg(4).arg(19);
-        ask.cmd("PTTL").arg(record);
-        if !copy.tags.is_empty() {
-            ask.cmd("MGET").arg(&copy.tags);
-        }
+        let ask = copy.question(record);
         let ask = &ask;
         let answer = self.ask(record, |link| async move {
             let answer = read_all(ask, link.connection()).await?;
             Ok((link.epoch, answer))
         });
         let (epoch, answer) = answer.await?;
-        let (execution, left, now) = match answer.as_deref() {
-            Some([execution, Value::Int(left)]) => (execution, *left, &[][..]),
-            Some([execution, Value::Int(left), Value::Array(now)]) => (execution, *left, &now[..]),
-            _ => (&Value::Nil, -1, &[][..]),
-        };
-        if left >= 0 && copy.is_valid(epoch, execution, now) {
-            meters::copy_used();
-            return Ok(Some((Arc::clone(&copy.record), duration(left))));
+        self.copies.answered_by(epoch);
+        if let Some(left) = copy.left(epoch, answer.as_deref()) {
+            self.copies.confirmed(record);
+            return Ok(Some((Arc::clone(&copy.record), left)));
         }
         meters::no_copy("void");
         self.copies.forget(record);
@@ -205,7 +199,9 @@ impl Servers {
                 .arg(millis(life));
             keep.invoke_async(&mut link.connection()).await
         });
-        let kept = kept.await?;
+        let kept = kept.await;
+        self.copies.changed([&**record]);
+        let kept = kept?;
         if kept {
             self.seen.note(&record_key, tags);
         }
@@ -215,10 +211,12 @@ impl Servers {
     pub(super) async fn forget(&self, id: &RequestId) -> Result<bool, Trouble> {
         let record = key(Kind::Record, id.as_str());
         let forget = &redis::cmd("DEL").arg(&record).take();
-        self.ask(&record, |link| async move {
+        let forgotten = self.ask(&record, |link| async move {
             forget.query_async(&mut link.connection()).await
-        })
-        .await
+        });
+        let forgotten = forgotten.await;
+        self.copies.changed([&*record]);
+        forgotten
     }
 
     /// Returns when the claim is not this execution's any more, or after `wait`.

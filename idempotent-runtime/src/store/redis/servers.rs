@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_redis::redis::{Client, RedisResult};
+use futures_util::future::join;
 
 use super::cluster::Cluster;
 use super::line::Link;
@@ -13,15 +14,18 @@ use super::queue::Queues;
 use super::seen::Seen;
 use super::server::Server;
 use super::target::Address;
+use super::tracking;
 use super::trouble::Trouble;
 use super::wake::Wake;
 
 /// The servers of a store.
 pub(super) struct Servers {
     pub(super) way: Way,
+    /// The server of which this process hears what is changed.
+    tracked: Option<Client>,
     deadline: Duration,
     pub(super) seen: Seen,
-    pub(super) copies: Copies,
+    pub(super) copies: Arc<Copies>,
     pub(super) queues: Queues,
     pub(super) wake: Wake,
 }
@@ -35,12 +39,18 @@ pub(super) enum Way {
 }
 
 impl Servers {
-    pub(super) fn new(way: Way, deadline: Duration, copies: Copies) -> Arc<Self> {
+    pub(super) fn new(
+        way: Way,
+        tracked: Option<Client>,
+        deadline: Duration,
+        copies: Copies,
+    ) -> Arc<Self> {
         Arc::new(Self {
             way,
+            tracked,
             deadline,
             seen: Seen::default(),
-            copies,
+            copies: Arc::new(copies),
             queues: Queues::default(),
             wake: Wake::default(),
         })
@@ -76,10 +86,13 @@ impl Servers {
     /// What goes on beside the calls, for ever.
     pub(super) async fn tend(&self) {
         let waking = self.wake.serve(|| self.speaker(), self.deadline);
-        match &self.way {
-            Way::One(_) => waking.await,
-            Way::Cluster(cluster) => {
-                futures_util::future::join(waking, cluster.tend()).await;
+        match (&self.way, &self.tracked) {
+            (Way::One(_), None) => waking.await,
+            (Way::One(_), Some(client)) => {
+                join(waking, tracking::track(&self.copies, client, self.deadline)).await;
+            }
+            (Way::Cluster(cluster), _) => {
+                join(waking, cluster.tend()).await;
             }
         }
     }
@@ -94,9 +107,11 @@ impl Servers {
     }
 
     pub(super) async fn clear(&self, prefix: &str) -> Result<(), Trouble> {
-        match &self.way {
+        let cleared = match &self.way {
             Way::One(server) => server.clear(prefix).await,
             Way::Cluster(cluster) => cluster.clear(prefix).await,
-        }
+        };
+        self.copies.doubt();
+        cleared
     }
 }

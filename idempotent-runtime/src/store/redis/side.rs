@@ -42,15 +42,19 @@ impl Side {
         stamp: &Stamp<'_>,
     ) -> Result<Stamped, Trouble> {
         let runtime = self.runtime.as_ref().ok_or(Trouble::NoRuntime)?;
-        let (job, stamping) = (Job::new(stamp), Arc::clone(server));
+        let (job, stamping) = (Arc::new(Job::new(stamp)), Arc::clone(server));
         let (sender, receiver) = mpsc::sync_channel(1);
+        let sent = Arc::clone(&job);
         runtime.spawn(async move {
             // Whoever waited may be gone.
-            let _ = sender.send(stamping.stamp(&job).await);
+            let _ = sender.send(stamping.stamp(&sent).await);
         });
-        receiver
+        let answer = receiver
             .recv_timeout(server.deadline() + SLACK)
-            .unwrap_or(Err(Trouble::Late(server.deadline())))
+            .unwrap_or(Err(Trouble::Late(server.deadline())));
+        // Done or not: before whoever stamps can commit.
+        server.copies.changed(job.renewed());
+        answer
     }
 }
 

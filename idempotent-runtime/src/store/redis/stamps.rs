@@ -45,6 +45,12 @@ impl Job {
         &self.keys
     }
 
+    /// The keys that get a new version.
+    pub(super) fn renewed(&self) -> impl Iterator<Item = &str> {
+        let keys = self.keys.iter().zip(&self.renewals);
+        keys.filter_map(|(key, renewal)| (*renewal == b'1').then_some(&**key))
+    }
+
     /// A job for some of the tags.
     pub(super) fn part(&self, places: &[usize]) -> Self {
         let renewals = places.iter().map(|place| self.renewals[*place]);
@@ -105,6 +111,7 @@ impl Servers {
             Ok((link.epoch, reply))
         });
         let (epoch, reply) = answer.await?;
+        self.copies.answered_by(epoch);
         job.understand(epoch, &reply)
     }
 }

@@ -17,14 +17,14 @@ async fn strict(redis: &Redis, bytes: usize) -> RedisStore {
     store.connect().await.unwrap()
 }
 
-const MUCH: usize = 1 << 20;
+pub(super) const MUCH: usize = 1 << 20;
 
 async fn with_copies_the_contract_is_kept(flavor: Flavor) {
     let redis = flavor.start();
     suite::check(async || strict(&redis, MUCH).await).await;
 }
 
-async fn hit(store: &RedisStore, name: &str) -> std::sync::Arc<Record> {
+pub(super) async fn hit(store: &RedisStore, name: &str) -> std::sync::Arc<Record> {
     match look(store, name).await {
         Looked::Hit(record, left) if !left.is_zero() => record,
         looked => panic!("{looked:?}"),

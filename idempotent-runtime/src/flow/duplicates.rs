@@ -1,0 +1,132 @@
+//! How duplicates wait: for the one that runs in this process, and for the one in another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Asked, Attempt, Engine, Entry, Refusal, Replay};
+use crate::key::RequestId;
+use crate::meters::{Wait, Waited};
+use crate::running::Follower;
+use crate::store::{ExecutionId, Record, StoreError};
+use crate::waiting::{Member, Turn};
+
+impl Engine {
+    /// Those whose answer may be this one's, too. Who takes a lock has company from the beginning.
+    pub(super) fn company<'a>(&'a self, asked: &Asked<'_>) -> Option<Member<'a>> {
+        let id = &asked.identified.id;
+        asked.spec.cache?;
+        match asked.spec.lock {
+            Some(_) => Some(self.waiting.join(id)),
+            None => self.waiting.join_others(id),
+        }
+    }
+
+    /// What this one, whose turn it was, has found for the others.
+    pub(super) fn tell(&self, asked: &Asked<'_>, member: &Member<'_>, entry: &Entry) {
+        match entry {
+            Entry::Replay(Replay::Kept(record, left)) => member.has_found(record, *left),
+            Entry::Run(_) => match self.running.follow(&asked.identified.id) {
+                Some(follower) => member.follows(follower),
+                None => member.gives_up(),
+            },
+            // It has told already whom it followed.
+            Entry::Replay(Replay::Followed(_)) => {}
+            Entry::Refused(Refusal::InProgress | Refusal::OtherPayload) => {}
+            Entry::Refused(_) => member.gives_up(),
+        }
+    }
+
+    /// Waits for this one's turn to ask, or for what another has found.
+    pub(super) async fn turn(
+        &self,
+        asked: &Asked<'_>,
+        member: &mut Member<'_>,
+        deadline: Instant,
+    ) -> Attempt {
+        if asked.differs(member.payload()) {
+            return Attempt::Refused(Refusal::OtherPayload);
+        }
+        if member.takes_turn() {
+            return Attempt::Mine;
+        }
+        let waiting = Wait::begin("duplicate", asked.spec.name);
+        let turn = member.turn(deadline).await;
+        waiting.end(match turn {
+            Turn::Over => Waited::Over,
+            _ => Waited::Done,
+        });
+        match turn {
+            Turn::Mine => Attempt::Mine,
+            Turn::Over => Attempt::Refused(Refusal::InProgress),
+            Turn::Again => Attempt::Again,
+            Turn::Runs(follower) => self.follow(asked, follower, deadline).await,
+            Turn::Kept(record, left) => self.hit(asked, record, left),
+        }
+    }
+
+    /// Waits for the one that runs in this process.
+    pub(super) async fn follow(
+        &self,
+        asked: &Asked<'_>,
+        follower: Follower,
+        deadline: Instant,
+    ) -> Attempt {
+        if let Some(refusal) = asked.refusal(follower.fingerprint, deadline) {
+            return Attempt::Refused(refusal);
+        }
+        let waiting = Wait::begin("duplicate", asked.spec.name);
+        let waited = timeout_at(deadline, follower.reply()).await;
+        waiting.end(match waited {
+            Ok(_) => Waited::Done,
+            Err(_) => Waited::Over,
+        });
+        match waited {
+            Ok(Some(reply)) => Attempt::Replay(Replay::Followed(reply)),
+            Ok(None) => Attempt::Again,
+            Err(_) => Attempt::Refused(Refusal::InProgress),
+        }
+    }
+
+    /// A record is there. Asked after the look: what was owed by then may be what ended it.
+    pub(super) fn hit(&self, asked: &Asked<'_>, record: Arc<Record>, left: Duration) -> Attempt {
+        if self.owed.any() {
+            Attempt::Owing
+        } else if asked.differs(record.fingerprint) {
+            Attempt::Refused(Refusal::OtherPayload)
+        } else {
+            Attempt::Replay(Replay::Kept(record, left))
+        }
+    }
+
+    /// Waits until the execution has ended, or has been registered in this process.
+    pub(super) async fn until_over(
+        &self,
+        id: &RequestId,
+        execution: ExecutionId,
+        deadline: Instant,
+    ) -> Result<Attempt, StoreError> {
+        let ended = self.store.ended(
+            id,
+            execution,
+            deadline.saturating_duration_since(Instant::now()),
+        );
+        tokio::pin!(ended);
+        loop {
+            let arrival = self.running.arrival();
+            tokio::pin!(arrival);
+            arrival.as_mut().enable();
+            if self.running.follow(id).is_some() {
+                return Ok(Attempt::Again);
+            }
+            tokio::select! {
+                () = arrival => {}
+                ended = &mut ended => return Ok(match ended? {
+                    true => Attempt::Again,
+                    false => Attempt::Refused(Refusal::InProgress),
+                }),
+            }
+        }
+    }
+}
