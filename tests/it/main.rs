@@ -25,6 +25,7 @@ mod outage;
 mod postgres;
 mod quickstart;
 mod redis;
+mod redis_once;
 mod replay;
 mod replies;
 mod setup;
