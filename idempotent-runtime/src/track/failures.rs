@@ -29,8 +29,12 @@ impl Failures {
 /// Whether the whole transaction may succeed when it begins anew: a serialization failure, or a deadlock.
 pub(crate) fn is_transient(error: &Error) -> bool {
     // Diesel has a kind for PostgreSQL's 40001, and for a deadlock of the MySQL family in a prepared statement. The others are
-    // known by their texts.
-    const WORDS: [&str; 2] = ["deadlock detected", "Deadlock found"];
+    // known by their texts. (The last one is MariaDB's, by `innodb_snapshot_isolation`.)
+    const WORDS: [&str; 3] = [
+        "deadlock detected",
+        "Deadlock found",
+        "Record has changed since last read",
+    ];
     match error {
         Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
         Error::DatabaseError(_, information) => WORDS
