@@ -77,3 +77,57 @@ fn a_comment_in_front_does_not_hide_what_would_end_the_transaction() {
     assert_eq!(shop.process().once("a", "k").status, 201);
     assert_eq!((shop.users(), shop.records()), (1, 1));
 }
+
+#[test]
+fn a_handler_that_panics_afterwards_has_done_it_all_the_same() {
+    let shop = Shop::new();
+    shop.free("a", |db| async move {
+        db.once(add).await?;
+        panic!("on purpose")
+    });
+    let process = shop.process();
+    assert_eq!(process.once("a", "k").status, 500);
+    assert_eq!((shop.users(), shop.records()), (1, 1));
+    let retry = process.once("a", "k");
+    assert_eq!((retry.status, is_replay(&retry)), (201, true), "{retry:?}");
+    is_the_same(&shop.process().once("a", "k"), &retry);
+    assert_eq!((shop.users(), shop.records()), (1, 1));
+}
+
+#[test]
+fn a_handler_that_does_not_wait_for_it_has_done_it_all_the_same() {
+    let shop = Shop::new();
+    let gate = Gate::closed();
+    let held = gate.clone();
+    shop.free("a", move |db| {
+        let held = held.clone();
+        async move {
+            if held.runs() > 0 {
+                return Ok(db.once(add).await?);
+            }
+            let inside = held.clone();
+            let work = db.once(move |conn| {
+                inside.pass_blocking();
+                add(conn)
+            });
+            let begun = support::eventually_async("it runs", async || held.runs() > 0);
+            tokio::select! {
+                reply = work => Ok(reply?),
+                () = begun => Ok(Reply::new(504)),
+            }
+        }
+    });
+    let (process, other) = (shop.process(), shop.process());
+    assert_eq!(process.once("a", "k").status, 504);
+    let retries = [&process, &other].map(|process| process.in_background("a", "k"));
+    support::eventually("the retries begin", || {
+        shop.acts.begun.load(Ordering::SeqCst) == 3
+    });
+    gate.let_through(1);
+    let replies = retries.map(|retry| retry.join().unwrap());
+    for reply in &replies {
+        assert_eq!((reply.status, is_replay(reply)), (201, true), "{reply:?}");
+    }
+    is_the_same(&replies[0], &replies[1]);
+    assert_eq!((shop.users(), shop.records()), (1, 1));
+}
