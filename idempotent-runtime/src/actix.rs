@@ -102,11 +102,8 @@ impl Call {
             Err(Unbuffered::Conversation) => return response::no_conversation(),
             Err(Unbuffered::TooLarge) => return response::too_large(engine.settings.body),
         };
-        if spec.once.is_some()
-            && let Err(error) = once::check(spec, &engine, &request)
-        {
-            return HttpResponse::from_error(error);
-        }
+        // Asked together with the id, and told after the extractors, which may turn away who is not logged in.
+        let stable = once::check(spec, &engine, &request);
         let identified = match key::identify(&engine.rules, &spec.identity(), &request, &body) {
             Ok(identified) => identified,
             Err(error) => return response::no_key(error),
@@ -126,6 +123,9 @@ impl Call {
             Ok(args) => args,
             Err(error) => return HttpResponse::from_error(error),
         };
+        if let Err(error) = stable {
+            return HttpResponse::from_error(error);
+        }
         let asked = Asked {
             spec,
             identified: &identified,

@@ -153,8 +153,18 @@ impl<C: Trackable, M: 'static> Db<C, M> {
         let attempts = move |connection: &mut TrackedConnection<C>| {
             let mut left = retries;
             loop {
-                match connection.transaction(|connection| work(connection).map_err(Failed::Work)) {
-                    Err(failed) if left > 0 && failed.is_transient() => left -= 1,
+                connection.met_another();
+                let done =
+                    connection.transaction(|connection| work(connection).map_err(Failed::Work));
+                let met = connection.met_another();
+                match done {
+                    Err(failed)
+                        if left > 0
+                            && (met || failed.is_transient())
+                            && connection.is_between() =>
+                    {
+                        left -= 1;
+                    }
                     done => return done,
                 }
             }

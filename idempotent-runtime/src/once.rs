@@ -35,7 +35,8 @@
 //! # What is not seen
 //!
 //! Changes beside `db.once` are refused where a model tracks their table and the connection belongs to the request. Others are not:
-//! they would happen again in a retry, as do calls to other services (H39).
+//! they would happen again in a retry, as do calls to other services (H39), changes through `untracked()` beside it, and those of tables
+//! that know no transactions (MyISAM, Aria).
 //!
 //! # States of a record
 //!
@@ -67,6 +68,9 @@
 //! * **An error is swallowed inside** (H16, H17). PostgreSQL refuses the update with the reply. In the MySQL family the guard savepoint
 //!   is released before the reply is written, and set again for the COMMIT; on SQLite a `BEGIN` must fail. So a transaction that was
 //!   lost leaves no reply that says "done".
+//! * **The closure leaves a savepoint open**, so that Diesel's COMMIT would be a RELEASE: refused before the reply is written.
+//! * **Another transaction is in the way**, and the closure makes an error of its own of that, or swallows it: the connection
+//!   remembers, and the whole transaction begins anew if it is not committed.
 //! * **A statement commits implicitly**, or is `COMMIT` itself: refused before it is sent, since the effects would be committed without
 //!   their record.
 //! * **COMMIT is not answered** (H18). Nothing is kept in the store and nobody else is given the reply; the next request asks the row.

@@ -1,9 +1,10 @@
 //! The errors of a request's database work, and what the client gets of them.
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::result::Error as DieselError;
 
 use crate::error::Error;
+use crate::track::failures::is_transient;
 
 /// What ended a transaction: the closure, or the transaction itself.
 pub(crate) enum Failed<E> {
@@ -23,17 +24,6 @@ impl<E: Report> Failed<E> {
             Self::Work(error) => error.database().is_some_and(is_transient),
             Self::Database(error) => is_transient(error),
         }
-    }
-}
-
-// PostgreSQL's 40001 is a kind of Diesel's; its deadlock is known by its text.
-fn is_transient(error: &DieselError) -> bool {
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        DieselError::DatabaseError(_, information) => {
-            information.message().contains("deadlock detected")
-        }
-        _ => false,
     }
 }
 

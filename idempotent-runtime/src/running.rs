@@ -13,14 +13,21 @@ use crate::reply::Reply;
 use crate::store::ExecutionId;
 use crate::sync::lock;
 
-/// `None`: still running. `Some(None)`: ended without a reply to share.
-type Outcome = Option<Option<Arc<Reply>>>;
+/// How far an execution is.
+#[derive(Clone, Debug)]
+enum Stage {
+    /// It only looks whether it was done before.
+    Looking,
+    Running,
+    /// It has ended, with or without a reply to share.
+    Ended(Option<Arc<Reply>>),
+}
 
 #[derive(Debug)]
 struct Entry {
     execution: Arc<Execution>,
     fingerprint: Arc<OnceLock<Fingerprint>>,
-    outcome: watch::Receiver<Outcome>,
+    stage: watch::Receiver<Stage>,
 }
 
 /// What is under way in this process.
@@ -35,20 +42,27 @@ pub(crate) struct Running {
 pub(crate) struct Follower {
     pub(crate) fingerprint: Option<Fingerprint>,
     later: Arc<OnceLock<Fingerprint>>,
-    outcome: watch::Receiver<Outcome>,
+    stage: watch::Receiver<Stage>,
 }
 
 impl Follower {
-    /// What tells the payload of the one that runs, also if it was not known yet when this one began to follow.
-    pub(crate) fn payload(&self) -> Arc<OnceLock<Fingerprint>> {
-        Arc::clone(&self.later)
+    /// Returns when it does not only look any more; with the payload of the one that runs, if that is known, and whether it
+    /// still runs.
+    pub(crate) async fn looked(&mut self) -> (Option<Fingerprint>, bool) {
+        let looked = |stage: &Stage| !matches!(stage, Stage::Looking);
+        let runs = match self.stage.wait_for(looked).await {
+            Ok(stage) => matches!(*stage, Stage::Running),
+            Err(_) => false,
+        };
+        (self.later.get().copied(), runs)
     }
 
     /// Its reply, once it has ended; `None` if there is none to share.
     pub(crate) async fn reply(mut self) -> Option<Arc<Reply>> {
-        match self.outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().flatten(),
-            Err(_) => None,
+        let ended = |stage: &Stage| matches!(stage, Stage::Ended(_));
+        match self.stage.wait_for(ended).await.as_deref() {
+            Ok(Stage::Ended(reply)) => reply.clone(),
+            _ => None,
         }
     }
 }
@@ -58,7 +72,7 @@ impl Entry {
         Follower {
             fingerprint: self.fingerprint.get().copied(),
             later: Arc::clone(&self.fingerprint),
-            outcome: self.outcome.clone(),
+            stage: self.stage.clone(),
         }
     }
 }
@@ -81,7 +95,7 @@ impl Running {
         let mut entries = lock(&self.entries);
         match entries.get(id) {
             Some(entry) => Err(entry.follower()),
-            None => Ok(self.enter(&mut entries, id, None, execution)),
+            None => Ok(self.enter(&mut entries, id, None, execution, Stage::Looking)),
         }
     }
 
@@ -97,7 +111,8 @@ impl Running {
         fingerprint: Option<Fingerprint>,
         execution: &Arc<Execution>,
     ) -> Ticket {
-        self.enter(&mut lock(&self.entries), id, fingerprint, execution)
+        let mut entries = lock(&self.entries);
+        self.enter(&mut entries, id, fingerprint, execution, Stage::Running)
     }
 
     fn enter(
@@ -106,13 +121,14 @@ impl Running {
         id: &RequestId,
         fingerprint: Option<Fingerprint>,
         execution: &Arc<Execution>,
+        stage: Stage,
     ) -> Ticket {
-        let (sender, outcome) = watch::channel(None);
+        let (sender, stage) = watch::channel(stage);
         let payload = Arc::new(fingerprint.map_or_else(OnceLock::new, OnceLock::from));
         let entry = Entry {
             execution: Arc::clone(execution),
             fingerprint: Arc::clone(&payload),
-            outcome,
+            stage,
         };
         entries.insert(id.clone(), entry);
         self.arrived.notify_waiters();
@@ -141,7 +157,7 @@ pub(crate) struct Ticket {
     id: RequestId,
     execution: ExecutionId,
     payload: Arc<OnceLock<Fingerprint>>,
-    sender: watch::Sender<Outcome>,
+    sender: watch::Sender<Stage>,
 }
 
 impl Ticket {
@@ -150,12 +166,13 @@ impl Ticket {
         if let Some(fingerprint) = fingerprint {
             let _ = self.payload.set(fingerprint);
         }
+        self.sender.send_replace(Stage::Running);
     }
 
     /// Gives the followers their reply.
     pub(crate) fn publish(self, reply: Option<Arc<Reply>>) {
         self.leave();
-        self.sender.send_replace(Some(reply));
+        self.sender.send_replace(Stage::Ended(reply));
     }
 
     fn leave(&self) {
@@ -173,9 +190,11 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.leave();
-        self.sender.send_if_modified(|outcome| {
-            let open = outcome.is_none();
-            outcome.get_or_insert(None);
+        self.sender.send_if_modified(|stage| {
+            let open = !matches!(stage, Stage::Ended(_));
+            if open {
+                *stage = Stage::Ended(None);
+            }
             open
         });
     }

@@ -4,6 +4,7 @@ pub(crate) mod backend;
 pub(crate) mod catalog;
 pub(crate) mod changes;
 pub(crate) mod connection;
+pub(crate) mod failures;
 mod fragment;
 pub(crate) mod plans;
 mod row;

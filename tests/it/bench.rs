@@ -401,3 +401,8 @@ fn told(event: &InstrumentationEvent<'_>) -> Option<String> {
 pub fn dooms<C: Kind>() -> bool {
     std::any::type_name::<C>().contains("PgConnection")
 }
+
+/// Whether `#` begins a comment.
+pub fn has_hash_comments<C: Kind>() -> bool {
+    std::any::type_name::<C>().contains("MysqlConnection")
+}

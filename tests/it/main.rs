@@ -27,6 +27,7 @@ mod payments;
 mod postgres;
 mod quickstart;
 mod redis;
+mod redis_once;
 mod replay;
 mod replies;
 mod sealed;

@@ -33,6 +33,9 @@ use crate::spec::Changed;
 use crate::store::{Looked, Miss, Record};
 use crate::sync::after;
 
+/// That another one only looks is no reason to refuse anyone: so long it may take, also for who would not wait for its run.
+const LOOK: Duration = Duration::from_secs(5);
+
 impl Engine {
     /// Everything up to the handler's run.
     ///
@@ -48,13 +51,14 @@ impl Engine {
             return Entry::Refused(Refusal::Stopping);
         }
         let wait = asked.spec.wait.unwrap_or(self.settings.wait);
-        let deadline = after(Instant::now(), wait);
+        let now = Instant::now();
+        let (deadline, looks) = (after(now, wait), after(now, wait.max(LOOK)));
         let ticket = loop {
             let id = &asked.identified.id;
             match self.running.lead_or_follow(id, asked.execution) {
                 Ok(ticket) => break ticket,
                 Err(one) => {
-                    if let Some(entry) = asked.follow(one, deadline).await {
+                    if let Some(entry) = asked.follow(one, deadline, looks).await {
                         return entry;
                     }
                 }
@@ -138,16 +142,16 @@ impl Engine {
 
 impl Asked<'_> {
     /// Waits for the one that is under way in this process; nothing if it has left no reply.
-    async fn follow(&self, one: Follower, deadline: Instant) -> Option<Entry> {
-        if let Some(refusal) = self.refusal(one.fingerprint, deadline) {
-            return Some(Entry::Refused(refusal));
+    async fn follow(&self, mut one: Follower, deadline: Instant, looks: Instant) -> Option<Entry> {
+        let Ok((payload, runs)) = timeout_at(looks, one.looked()).await else {
+            return Some(Entry::Refused(Refusal::InProgress));
+        };
+        let differs = self.differs(payload);
+        if differs && runs {
+            return Some(Entry::Refused(Refusal::OtherPayload));
         }
-        let payload = one.payload();
         match timeout_at(deadline, one.reply()).await {
-            // It may only have looked when this one came, and have run since.
-            Ok(Some(_)) if self.differs(payload.get().copied()) => {
-                Some(Entry::Refused(Refusal::OtherPayload))
-            }
+            Ok(Some(_)) if differs => Some(Entry::Refused(Refusal::OtherPayload)),
             Ok(Some(reply)) => Some(Entry::Replay(Replay::Followed(reply))),
             Ok(None) => None,
             Err(_) => Some(Entry::Refused(Refusal::InProgress)),

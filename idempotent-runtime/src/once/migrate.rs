@@ -1,6 +1,7 @@
 //! The migration that makes the table.
 
 use std::fmt;
+use std::time::Duration;
 
 use diesel::backend::Backend;
 use diesel::connection::BoxableConnection;
@@ -8,10 +9,19 @@ use diesel::migration::{
     Migration, MigrationMetadata, MigrationName, MigrationSource, MigrationVersion, Result,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::table::Table;
 use crate::error::Error;
+use crate::sync::random;
 use crate::track::backend::Trackable;
 use crate::track::connection::TrackedConnection;
+
+/// How often it is tried again.
+const AGAIN: u32 = 5;
+
+/// How long Diesel's table lets a version be.
+const LONGEST_VERSION: usize = 50;
 
 /// Makes the table of the records, if it is not there yet, by `diesel_migrations`.
 ///
@@ -29,7 +39,7 @@ use crate::track::connection::TrackedConnection;
 /// ```
 ///
 /// It is noted in `__diesel_schema_migrations` under a version that is older than any of the application's, so that
-/// `diesel migration revert` does not come to it first. [`Table::sql`] is the same for migrations of one's own.
+/// `diesel migration revert` does not come to it first. Processes that start together may all call it. [`Table::sql`] is the same for migrations of one's own.
 ///
 /// # Errors
 ///
@@ -50,9 +60,21 @@ impl Table {
         &self,
         connection: &mut TrackedConnection<C>,
     ) -> std::result::Result<(), Error> {
-        // Nobody tracks this table.
-        let made = connection.untracked().migrate(Making::new::<C>(self));
-        made.map_err(|error| Error::setup(format!("the table {self} could not be made: {error}")))
+        let mut again = 0;
+        loop {
+            // Nobody tracks this table.
+            let made = connection.untracked().migrate(Making::new::<C>(self));
+            match made {
+                // Diesel's migrations do not wait for those of another process; who comes second fails, and then finds it done.
+                Err(_) if again < AGAIN => again += 1,
+                made => {
+                    return made.map_err(|error| {
+                        Error::setup(format!("the table {self} could not be made: {error}"))
+                    });
+                }
+            }
+            std::thread::sleep(Duration::from_millis(random() % 50));
+        }
     }
 }
 
@@ -74,11 +96,14 @@ struct Name {
 
 impl Making {
     fn new<C: Trackable>(table: &Table) -> Self {
-        let default = *table == Table::default();
-        let version = match default {
-            true => "000000000000001".to_owned(),
-            false => format!("000000000000001{table}"),
-        };
+        let mut version = "000000000000001".to_owned();
+        if *table != Table::default() {
+            let name = table.to_string();
+            match version.len() + name.len() <= LONGEST_VERSION {
+                true => version.push_str(&name),
+                false => version.push_str(&super::hex(&Sha256::digest(name)[..16])),
+            }
+        }
         Self {
             sql: table.sql::<C>(),
             drop: format!("DROP TABLE {}", table.quoted(C::DIALECT)),

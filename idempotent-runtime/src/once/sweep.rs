@@ -83,5 +83,18 @@ fn about(every: Duration) -> Duration {
     let half = u64::try_from(every.as_millis() / 2)
         .unwrap_or(u64::MAX)
         .max(1);
-    (every * 3 / 4).saturating_add(Duration::from_millis(random() % half))
+    (every / 4 * 3).saturating_add(Duration::from_millis(random() % half))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_about_as_long_as_asked_for_however_long_that_is() {
+        for every in [Duration::ZERO, Duration::from_secs(600), Duration::MAX] {
+            let pause = about(every);
+            assert!(pause >= every / 4 * 3 && pause >= Duration::from_millis(750));
+        }
+    }
 }

@@ -98,9 +98,12 @@ impl Turn {
         };
         let mut again = 0;
         loop {
+            connection.met_another();
             let end = connection.once(|connection| attempt(connection, promise, &mut work));
+            // An application's own error does not tell, nor does what comes after an error that was swallowed.
+            let met = connection.met_another();
             match end {
-                Err(Stop::Failed(error)) if again < RETRIES && error.is_transient() => {}
+                Err(Stop::Failed(error)) if again < RETRIES && (met || error.is_transient()) => {}
                 Err(Stop::Gone) if again < RETRIES => {}
                 end => return self.end(promise, end),
             }
@@ -197,6 +200,11 @@ where
     E: Report,
     F: FnMut(&mut TrackedConnection<C>) -> Result<Reply, E>,
 {
+    if !connection.is_between() {
+        return Err(Stop::Failed(failed(
+            "the transaction before it is still open",
+        )));
+    }
     let (table, claim) = (&promise.on.table, &promise.claim);
     let begun = Instant::now();
     let waited = |error| waited(error, begun, claim.wait);

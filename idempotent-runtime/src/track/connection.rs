@@ -4,7 +4,6 @@
 
 use std::any::TypeId;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::backend::Backend;
 use diesel::connection::{
@@ -21,6 +20,7 @@ use diesel::sql_types::TypeMetadata;
 
 use super::backend::Trackable;
 use super::changes::ChangeLog;
+use super::failures::Failures;
 use super::plans::{Database, Plans, Step, known};
 use super::row::{TrackedCursor, TrackedRow};
 use super::stamper::Stamper;
@@ -99,8 +99,7 @@ pub struct TrackedConnection<C> {
     tables_locked: bool,
     /// Diesel remembers no prepared statements.
     uncached: bool,
-    /// A row that was read has failed to come.
-    failed: Arc<AtomicBool>,
+    failed: Arc<Failures>,
     once: once::Phase,
 }
 
@@ -330,7 +329,7 @@ where
                 self.refuse_if_doomed()?;
                 let failed = Arc::clone(&self.failed);
                 let cursor = LoadConnection::<B>::load(&mut self.inner, source)
-                    .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+                    .inspect_err(|error| failed.note_of_row(error))?;
                 return Ok(TrackedCursor::Direct {
                     cursor,
                     failed: Arc::clone(&self.failed),

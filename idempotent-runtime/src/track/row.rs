@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::backend::Backend;
 use diesel::row::{Field, PartialRow, Row, RowIndex, RowSealed};
+
+use super::failures::Failures;
 
 /// A row from a [`TrackedConnection`](crate::TrackedConnection).
 #[derive(Debug)]
@@ -125,7 +126,7 @@ pub enum TrackedCursor<C, O> {
         /// The rows as they come.
         cursor: C,
         /// Told when there is an error instead of a row.
-        failed: Arc<AtomicBool>,
+        failed: Arc<Failures>,
     },
     #[doc(hidden)]
     Changed {
@@ -148,7 +149,7 @@ where
         match self {
             Self::Direct { cursor, failed } => cursor.next().map(|row| {
                 row.map(TrackedRow::Direct)
-                    .inspect_err(|_| failed.store(true, Ordering::Relaxed))
+                    .inspect_err(|error| failed.note_of_row(error))
             }),
             Self::Changed {
                 rows,

@@ -16,10 +16,17 @@ use idempotent_runtime::{
 use support::http::{self, Response};
 
 use super::C;
-use crate::app::{Gate, Served, cache_status, is_replay, serve};
+use crate::app::{Arrival, Gate, Served, cache_status, is_replay, serve};
 use crate::bench::Kind;
 use crate::database::users;
 use crate::logs;
+
+#[path = "once_closures.rs"]
+mod closures;
+#[path = "once_requests.rs"]
+mod requests;
+#[path = "once_tables.rs"]
+mod tables;
 
 type Conn = TrackedConnection<C>;
 type Act = Arc<dyn Fn(&mut Conn) -> Result<Reply, Error> + Send + Sync>;
@@ -60,6 +67,7 @@ async fn done_once(
 #[post("/impatient/{name}")]
 #[idempotent(once = "1h", key = header("Idempotency-Key"), wait = 0, name = "once")]
 async fn impatient(
+    _: Arrival,
     request: HttpRequest,
     acts: web::Data<Acts>,
     db: Db<C>,
@@ -97,6 +105,8 @@ struct Process {
 struct Shop {
     url: String,
     acts: Acts,
+    /// Counts the requests that do not wait.
+    gate: Gate,
     _home: <C as Kind>::Home,
 }
 
@@ -107,6 +117,7 @@ impl Shop {
         Self {
             url,
             acts: Acts::default(),
+            gate: Gate::open(),
             _home: home,
         }
     }
@@ -130,11 +141,14 @@ impl Shop {
         }
         let acts = self.acts.clone();
         let (data, registered) = (web::Data::new(acts.clone()), idempotent.configure(&pool));
+        let gate = web::Data::new(self.gate.clone());
         let served = serve(move |config| {
             config
                 .configure(registered.clone())
                 .app_data(data.clone())
+                .app_data(gate.clone())
                 .service(done_once)
+                .service(requests::guarded)
                 .service(impatient)
                 .service(cached)
                 .service(plain);

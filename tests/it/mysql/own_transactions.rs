@@ -1,11 +1,15 @@
 //! How transactions of the MySQL family end: by themselves, or by statements of other kinds.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 
+use actix_web::FromRequest;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::{sql_query, update};
+use idempotent_runtime::{Db, Reply};
 
 use super::C;
 use crate::bench::{ALL_USERS, Bench as AnyBench, Tracked, is_stored};
@@ -186,4 +190,41 @@ fn a_session_that_commits_by_itself_is_as_ever_and_one_that_does_not_is_followed
     });
     assert_eq!(names(&bench), ["Ann", "x", "x"]);
     assert_eq!(ended, ["users:2", "users:3"]);
+}
+
+#[test]
+fn a_row_that_was_changed_since_it_was_read_begins_the_transaction_anew() {
+    let bench = Bench::with_users();
+    let (runs, url) = (Arc::new(AtomicUsize::new(0)), bench.url.clone());
+    let counted = Arc::clone(&runs);
+    bench.handler("a", move |request| {
+        let (runs, url) = (Arc::clone(&counted), url.clone());
+        async move {
+            let db = Db::<C>::extract(&request).await?;
+            let reply = db.once(move |conn| {
+                conn.batch_execute("SET SESSION innodb_snapshot_isolation = ON")?;
+                let user = users::table.find(1);
+                let name: String = user.select(users::name).first(conn)?;
+                if runs.fetch_add(1, Ordering::SeqCst) == 0 {
+                    let mut other = C::establish(&url).unwrap();
+                    update(user)
+                        .set(users::name.eq("Eve"))
+                        .execute(&mut other)?;
+                }
+                update(user)
+                    .set(users::name.eq(format!("{name}!")))
+                    .execute(conn)?;
+                Ok::<_, Error>(Reply::new(200))
+            });
+            reply.await?;
+            Ok("done".to_owned())
+        }
+    });
+    assert_eq!(bench.get("a").status, 200);
+    let name: String = users::table
+        .find(1)
+        .select(users::name)
+        .first(&mut bench.bare())
+        .unwrap();
+    assert_eq!((name.as_str(), runs.load(Ordering::SeqCst)), ("Eve!", 2));
 }

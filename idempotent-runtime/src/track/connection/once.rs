@@ -1,7 +1,10 @@
 //! The transaction of `once`: nothing else may end it, and in such a handler nothing tracked is changed beside it.
 
+use std::sync::atomic::Ordering;
+
 use diesel::result::QueryResult;
 
+use super::transaction::depth;
 use super::{Trackable, TrackedConnection};
 use crate::execution::{self, Scope};
 use crate::faults::Fault;
@@ -36,9 +39,26 @@ impl<C: Trackable> TrackedConnection<C> {
         result
     }
 
+    /// Whether no transaction is open as far as Diesel knows, so that the next one is no savepoint.
+    pub(crate) fn is_between(&mut self) -> bool {
+        depth(&mut self.inner) == 0
+    }
+
+    /// Whether a statement has failed since this was asked last because another transaction was in its way. What the
+    /// caller has made of the error does not matter.
+    pub(crate) fn met_another(&mut self) -> bool {
+        self.failed.met_another.swap(false, Ordering::Relaxed)
+    }
+
     /// Fails if the transaction is not the one that was opened any more.
     pub(crate) fn prove(&mut self) -> QueryResult<()> {
         self.refuse_if_doomed()?;
+        if depth(&mut self.inner) > 1 {
+            return Err(database_error(
+                "a transaction that was begun inside `db.once` was not ended there, so that its end would be no COMMIT"
+                    .to_owned(),
+            ));
+        }
         match self.log.is_open() {
             true if Fault::Unproven.is_on() => Ok(()),
             true => self.inner.prove(),

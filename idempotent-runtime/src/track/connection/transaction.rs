@@ -43,7 +43,8 @@ impl<C: Trackable> TrackedConnection<C> {
         self.refuse_if_doomed()?;
         let known = depth(&mut self.inner);
         let result = run(&mut self.inner);
-        if result.is_err() {
+        if let Err(error) = &result {
+            self.failed.note(error);
             self.after_error(known);
         }
         result
@@ -66,7 +67,7 @@ impl<C: Trackable> TrackedConnection<C> {
 
     /// Finds out what a row that failed to come has done to the transaction.
     fn note_failed(&mut self) {
-        if self.failed.swap(false, Ordering::Relaxed) {
+        if self.failed.row.swap(false, Ordering::Relaxed) {
             let known = depth(&mut self.inner);
             self.after_error(known);
         }

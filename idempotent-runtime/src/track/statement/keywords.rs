@@ -53,12 +53,12 @@ impl Control {
 
 /// The text from its first word on.
 pub(crate) fn without_comments(sql: &str, dialect: Dialect) -> &str {
-    skip(sql, dialect.nests_comments())
+    skip(sql, dialect)
 }
 
 /// What the first statement in `sql` is.
 pub(crate) fn classify(sql: &str, dialect: Dialect) -> Class {
-    let (first, rest) = word(skip(sql, dialect.nests_comments()));
+    let (first, rest) = word(skip(sql, dialect));
     let class = match first.len() {
         0 => return Class::Other,
         _ => first.to_ascii_uppercase(),
@@ -86,16 +86,21 @@ pub(crate) fn classify(sql: &str, dialect: Dialect) -> Class {
 }
 
 /// `sql` from its first word on.
-fn skip(mut sql: &str, nested: bool) -> &str {
+fn skip(mut sql: &str, dialect: Dialect) -> &str {
     loop {
         let blank = |c: char| c.is_whitespace() || matches!(c, '(' | ';' | '\u{feff}');
         sql = sql.trim_start_matches(blank);
         sql = match sql.get(..2) {
-            Some("--") => sql.split_once('\n').map_or("", |(_, rest)| rest),
-            Some("/*") => after_comment(sql, nested),
+            Some("--") => after_line(sql),
+            Some("/*") => after_comment(sql, dialect.nests_comments()),
+            _ if dialect == Dialect::Mysql && sql.starts_with('#') => after_line(sql),
             _ => return sql,
         }
     }
+}
+
+fn after_line(sql: &str) -> &str {
+    sql.split_once('\n').map_or("", |(_, rest)| rest)
 }
 
 /// The text behind the comment that `sql` begins with; nothing, if that does not end.

@@ -236,3 +236,12 @@ fn h51_everything_else_passes_untouched() {
         ],
     );
 }
+
+#[test]
+fn a_comment_of_mysql_s_own_hides_nothing() {
+    let commit = Class::Control(Control::Commit { chain: false });
+    let texts = ["# it's\nCOMMIT", " # a; b\n-- c\n#\n/* d */ COMMIT"];
+    all(Dialect::Mysql, &commit, &texts);
+    all(Dialect::Mysql, &Change, &["#\nUPDATE t SET a = 1"]);
+    all(Dialect::Mysql, &Other, &["# COMMIT", "#"]);
+}
