@@ -13,7 +13,8 @@
 //!   replay is excused if each of the changes that ended it is of a plain writer in another process, whose reply said
 //!   that it owed, or who has left no reply that could have said so.
 //! * **Lost**: the store lost a lock: from when its holder's request was sent until the next holder had entered, the store
-//!   was flushed, evicted something, or was started anew. Or the holder knew that it had lost its lease.
+//!   was flushed, evicted something, or was started anew. Or the lease was over by then, and its holder knew that it had
+//!   lost it; a holder that lost it sooner is no excuse.
 
 use std::collections::BTreeMap;
 use std::fmt;

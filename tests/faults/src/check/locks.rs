@@ -1,7 +1,7 @@
 //! No two holders of a lock whose lease was kept.
 
 use super::{Broken, Verdict};
-use crate::history::{History, Span, Turn};
+use crate::history::{History, LOCK, Span, Turn};
 
 pub(super) fn check(history: &History, verdict: &mut Verdict) {
     let mut turns: Vec<&Turn> = history.turns.iter().collect();
@@ -16,7 +16,8 @@ pub(super) fn check(history: &History, verdict: &mut Verdict) {
                 from: first.asked,
                 to: second.entered,
             };
-            if first.lost || history.losses.iter().any(|loss| loss.meets(between)) {
+            let ran_out = first.lost && between.to - between.from >= LOCK;
+            if ran_out || history.losses.iter().any(|loss| loss.meets(between)) {
                 verdict.lost += 1;
             } else {
                 let shown = format!("{second:?} within {first:?}");

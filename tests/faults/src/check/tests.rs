@@ -1,5 +1,5 @@
 use super::*;
-use crate::history::{Body, End, Operation, RECORD, Reply, Span, Turn, Way};
+use crate::history::{Body, End, LOCK, Operation, RECORD, Reply, Span, Turn, Way};
 use crate::request::{Kind, Request};
 
 const A: i64 = 10;
@@ -191,13 +191,26 @@ fn two_holders_overlap_unless_the_first_has_lost_its_lease() {
         ..History::default()
     };
     assert_eq!(counts(&history), OVERLAP);
-    history.turns[1].lost = true;
-    assert_eq!(counts(&history), CLEAN);
-    history.turns[1].lost = false;
     history.turns[1].left = Some(20);
     assert_eq!(counts(&history), CLEAN);
     history.turns[1].left = None;
     assert_eq!(counts(&history), CLEAN);
+}
+
+#[test]
+fn a_lease_that_was_lost_before_it_was_over_is_no_excuse() {
+    let of = |lost, entered| {
+        let mut first = turn("a", 10, Some(LOCK + 90));
+        first.lost = lost;
+        let turns = vec![first, turn("b", entered, Some(LOCK + 99))];
+        counts(&History {
+            turns,
+            ..History::default()
+        })
+    };
+    assert_eq!(of(true, LOCK + 6), CLEAN);
+    assert_eq!(of(false, LOCK + 6), OVERLAP);
+    assert_eq!(of(true, LOCK), OVERLAP);
 }
 
 #[test]
