@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::dependencies::{Kind, Stamped as Dependency};
 use crate::execution::{Execution, Scope, Unkept};
+use crate::faults::Fault;
 use crate::flow::Engine;
 use crate::keeper::Keeper;
 use crate::owed::{deliver, plain};
@@ -118,7 +119,9 @@ impl Stamper for Engine {
                 self.stamp_without_record(changes);
                 Ok(Box::new(Nothing))
             }
-            Some(Scope::Execution(execution)) => self.stamp_for(execution, changes),
+            Some(Scope::Execution(execution)) if !Fault::ContextLost.is_on() => {
+                self.stamp_for(execution, changes)
+            }
             _ => {
                 if scope.is_none() && self.settings.distrusts() {
                     self.running.suspect();

@@ -14,6 +14,7 @@ use super::server::Undo;
 use super::servers::{Servers, Way};
 use super::trouble::Trouble;
 use super::value::{self, CALL, Head, MAX_VALUE, call_token, execution_of, tag_of, token};
+use crate::faults::Fault;
 use crate::key::{Fingerprint, RequestId};
 use crate::meters;
 use crate::spec::Changed;
@@ -192,11 +193,12 @@ impl Servers {
         let (claim_key, record, keys, value) = (&claim_key, &record_key, &tags, &value[..]);
         let kept = self.ask(claim_key, |link| async move {
             let mut keep = KEEP.key(claim_key);
-            keep.key(record)
-                .key(keys)
-                .arg(&token(claim.execution))
-                .arg(value)
-                .arg(millis(life));
+            keep.key(record).key(keys).arg(&token(claim.execution));
+            match Fault::EpochAtKeeping.is_on() {
+                true => keep.arg(value::with_epoch(value, link.epoch)),
+                false => keep.arg(value),
+            }
+            .arg(millis(life));
             keep.invoke_async(&mut link.connection()).await
         });
         let kept = kept.await;
@@ -299,11 +301,9 @@ fn recalled(epoch: u64, answer: &[Value], tags: &[String]) -> Option<(Record, Du
             .iter()
             .zip(tags)
             .all(|((key, _), asked)| key == asked)
-        && head
-            .tags
-            .iter()
-            .zip(present)
-            .all(|((_, own), now)| as_bytes(now) == own);
+        && head.tags.iter().zip(present).all(|((_, own), now)| {
+            as_bytes(now) == own || (Fault::MissingTagValid.is_on() && *now == Value::Nil)
+        });
     let record = is_valid.then(|| head.record().ok())??;
     Some((record, duration(left)))
 }

@@ -62,6 +62,17 @@ pub(super) fn write(mut record: Record) -> Result<(Vec<u8>, Vec<String>), Envelo
     Ok((value, keys))
 }
 
+/// The value with another epoch, if it has one: for the proof that a record's is the one of its stamps.
+pub(super) fn with_epoch(value: &[u8], epoch: u64) -> Vec<u8> {
+    let mut value = value.to_vec();
+    if value.get(20) == Some(&1)
+        && let Some(place) = value.get_mut(21..29)
+    {
+        place.copy_from_slice(&epoch.to_be_bytes());
+    }
+    value
+}
+
 fn length(length: usize) -> Result<[u8; 4], EnvelopeError> {
     u32::try_from(length)
         .map(u32::to_be_bytes)

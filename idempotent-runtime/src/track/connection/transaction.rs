@@ -24,7 +24,7 @@ use diesel::result::{Error, QueryResult};
 
 use super::{Trackable, TrackedConnection};
 use crate::execution::{self, Scope, Unkept};
-use crate::faults::{Point, reach};
+use crate::faults::{Fault, Point, reach};
 use crate::track::Registry;
 use crate::track::backend::Moment;
 use crate::track::changes::{ChangeLog, Changes};
@@ -145,8 +145,9 @@ impl<C: Trackable> TrackedConnection<C> {
 
     fn commit_own(&mut self, changes: &Changes) -> QueryResult<()> {
         self.inner.before_stamp(self.deferred(changes))?;
-        let receipt = self.stamp(changes)?;
+        let receipt = self.stamp_before(changes)?;
         let committed = self.inner.commit(C::COMMIT, true);
+        let receipt = self.stamp_after(receipt, changes)?;
         settle::<C>(receipt, &committed, true);
         committed
     }
@@ -163,6 +164,26 @@ impl<C: Trackable> TrackedConnection<C> {
         let receipt = stamper.stamp(self.scope().as_ref(), changes)?;
         reach(Point::Stamped);
         Ok(Some(receipt))
+    }
+
+    /// The stamp has its place here, before the COMMIT.
+    fn stamp_before(&self, changes: &Changes) -> QueryResult<Option<Box<dyn Receipt>>> {
+        match Fault::StampAfterCommit.is_on() {
+            true => Ok(None),
+            false => self.stamp(changes),
+        }
+    }
+
+    /// And not here.
+    fn stamp_after(
+        &self,
+        receipt: Option<Box<dyn Receipt>>,
+        changes: &Changes,
+    ) -> QueryResult<Option<Box<dyn Receipt>>> {
+        match Fault::StampAfterCommit.is_on() {
+            true => self.stamp(changes),
+            false => Ok(receipt),
+        }
     }
 
     fn scope(&self) -> Option<Scope> {
@@ -297,11 +318,12 @@ impl<C: Trackable> TrackedConnection<C> {
             self.lost_before_commit(&changes);
             return Err(error);
         }
-        let receipt = self.stamp(&changes)?;
+        let receipt = self.stamp_before(&changes)?;
         let committed = match self.inner.commit(sql, guarded) {
             Err(error) if receipt.is_none() => self.commit_of_nothing(sql, error),
             answered => answered,
         };
+        let receipt = self.stamp_after(receipt, &changes)?;
         settle::<C>(receipt, &committed, end != End::Prepare);
         if committed.is_err() && !C::CLOSES_ON_FAILED_COMMIT && self.inner.lost_transaction() {
             self.inner.abort_own();
