@@ -103,7 +103,7 @@ fn a_change_that_was_seen_was_committed_by_then() {
     assert_eq!(counts(&history), STALE);
     // Not yet, when it was seen after the replay was sent.
     seen.ended = 55;
-    *history.operations.last_mut().unwrap() = seen;
+    *history.operations.last_mut().expect("there is one") = seen;
     assert_eq!(counts(&history), CLEAN);
 }
 
