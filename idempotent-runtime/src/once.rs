@@ -49,7 +49,7 @@
 //!
 //! # A transaction
 //!
-//! claim → effects → guard → reply → stamp → COMMIT. The claim takes the row's lock, which is held until COMMIT or ROLLBACK, so
+//! claim → effects → reply → stamp → COMMIT. The claim takes the row's lock, which is held until COMMIT or ROLLBACK, so
 //! that for one id the transactions come one after the other, whatever processes they are from.
 //!
 //! # Interleavings
@@ -64,9 +64,9 @@
 //!   is rolled back.
 //! * **An expired row is swept between claim and read** (H54). The claim itself takes expired rows, and on a conflict the row stays
 //!   locked until it was read. In the MySQL family, where the placeholder may be swept before it is locked, it is made again.
-//! * **An error is swallowed inside** (H16, H17). PostgreSQL refuses the update with the reply. In the MySQL family the guard savepoint
-//!   is released before the reply is written, and set again for the COMMIT; on SQLite a `BEGIN` must fail. So a transaction that was
-//!   lost leaves no reply that says "done".
+//! * **An error is swallowed inside** (H16, H17). PostgreSQL refuses the update with the reply. In the MySQL family and on SQLite,
+//!   which may have rolled back and go on statement by statement, nothing runs any more until ROLLBACK; and the update
+//!   finds no row with the claim's token, as that was rolled back with the rest.
 //! * **A statement commits implicitly**, or is `COMMIT` itself: refused before it is sent, since the effects would be committed without
 //!   their record.
 //! * **COMMIT is not answered** (H18). Nothing is kept in the store and nobody else is given the reply; the next request asks the row.

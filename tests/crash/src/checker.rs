@@ -124,12 +124,15 @@ fn money(effects: &[Effect], balances: &[i32]) -> BTreeSet<String> {
         };
         effects.iter().map(of).sum::<i32>()
     };
-    (1..)
+    let count = i32::try_from(balances.len()).unwrap_or(i32::MAX);
+    let total = (balances.iter().sum::<i32>(), BALANCE * count);
+    let gone = (total.0 != total.1).then(|| format!("all have {} instead of {}", total.0, total.1));
+    let wrong = (1..)
         .zip(balances)
         .map(|(account, balance)| (account, *balance, BALANCE + moved(account)))
         .filter(|(_, is, should)| is != should)
-        .map(|(account, is, should)| format!("account {account} has {is} instead of {should}"))
-        .collect()
+        .map(|(account, is, should)| format!("account {account} has {is} instead of {should}"));
+    wrong.chain(gone).collect()
 }
 
 #[cfg(test)]
@@ -238,7 +241,20 @@ mod tests {
         let mut evidence = evidence(&[answer(201, "a")], &[effect("k", "a")]);
         evidence.balances[2] += 1;
         let verdict = check(&evidence);
-        assert_eq!(verdict.money, of("account 3 has 1001 instead of 1000"));
+        let wrong = [
+            "account 3 has 1001 instead of 1000",
+            "all have 3001 instead of 3000",
+        ];
+        assert_eq!(verdict.money, wrong.map(str::to_owned).into());
         assert!(!verdict.is_clean());
+    }
+
+    #[test]
+    fn money_for_nobody_is_seen() {
+        let mut evidence = evidence(&[answer(201, "a")], &[effect("k", "a")]);
+        evidence.effects[0].target = 9;
+        evidence.balances[1] = BALANCE;
+        let verdict = check(&evidence);
+        assert_eq!(verdict.money, of("all have 2995 instead of 3000"));
     }
 }

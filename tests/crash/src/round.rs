@@ -303,10 +303,10 @@ fn order(random: &mut Rng) -> Order {
     let source = random.i32(1..=ACCOUNTS);
     Order {
         source,
-        target: (source + random.i32(..ACCOUNTS - 1)) % ACCOUNTS + 1,
+        target: (source + random.i32(0..ACCOUNTS - 1)) % ACCOUNTS + 1,
         amount: match random.u8(..20) {
             0 => 0,
-            _ => random.i32(1..=400),
+            _ => random.i32(1..=300),
         },
     }
 }

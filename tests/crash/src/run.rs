@@ -17,6 +17,9 @@ use crate::round::{World, lock, round};
 /// The most kills of a round: all keys are asked once more at its end.
 const KILLS: usize = 50;
 
+/// The same where something is broken, which may be seen soon.
+const KILLS_WITH_FAULT: usize = 14;
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -26,7 +29,7 @@ pub struct Asked {
     pub seed: u64,
     /// The servers' program.
     pub program: PathBuf,
-    /// What the servers break.
+    /// What the servers break: then it ends with the first round in which that is seen.
     pub fault: Option<Fault>,
 }
 
@@ -88,7 +91,8 @@ pub fn run<C: Kind>(asked: &Asked) -> Found {
         reached: Vec::new(),
         verdict: Verdict::default(),
     };
-    let rounds = asked.kills.div_ceil(KILLS).max(2);
+    let most = fault.map_or(KILLS, |_| KILLS_WITH_FAULT);
+    let rounds = asked.kills.div_ceil(most).max(2);
     for number in 0..rounds {
         // What is left, in equal parts.
         lock(&world.deck).deal((asked.kills - found.kills).div_ceil(rounds - number));
@@ -105,6 +109,9 @@ pub fn run<C: Kind>(asked: &Asked) -> Found {
             }
         }
         found.verdict.add(check(&evidence));
+        if fault.is_some() && !found.verdict.is_clean() {
+            break;
+        }
     }
     let reached = world.reached.iter();
     found.reached = reached.map(|count| count.load(Ordering::SeqCst)).collect();

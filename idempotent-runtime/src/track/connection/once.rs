@@ -4,7 +4,6 @@ use diesel::result::QueryResult;
 
 use super::{Trackable, TrackedConnection};
 use crate::execution::{self, Scope};
-use crate::faults::Fault;
 use crate::track::stamper::database_error;
 
 /// Where a connection is between the effects and their record.
@@ -34,18 +33,6 @@ impl<C: Trackable> TrackedConnection<C> {
         let result = run(self);
         self.once = Phase::Ours;
         result
-    }
-
-    /// Fails if the transaction is not the one that was opened any more.
-    pub(crate) fn prove(&mut self) -> QueryResult<()> {
-        self.refuse_if_doomed()?;
-        match self.log.is_open() {
-            true if Fault::Unproven.is_on() => Ok(()),
-            true => self.inner.prove(),
-            false => Err(database_error(
-                "the transaction of `db.once` was ended inside it".to_owned(),
-            )),
-        }
     }
 
     /// Inside the closure: what would end the transaction is not sent.
