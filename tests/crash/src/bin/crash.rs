@@ -1,6 +1,6 @@
 //! Kills servers and says what became of their promises; the arguments are in `scripts/crash`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crash::kind::Kind;
@@ -85,7 +85,7 @@ impl Arguments {
 }
 
 /// Whether every promise was kept.
-fn one<C: Kind>(arguments: &Arguments, program: &PathBuf) -> bool {
+fn one<C: Kind>(arguments: &Arguments, program: &Path) -> bool {
     if arguments
         .database
         .as_ref()
@@ -96,7 +96,7 @@ fn one<C: Kind>(arguments: &Arguments, program: &PathBuf) -> bool {
     let asked = Asked {
         kills: arguments.kills,
         seed: arguments.seed,
-        program: program.clone(),
+        program: program.to_path_buf(),
         fault: None,
     };
     let found = std::panic::catch_unwind(|| run::<C>(&asked));
