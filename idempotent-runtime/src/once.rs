@@ -50,7 +50,7 @@
 //!
 //! # A transaction
 //!
-//! claim → effects → guard → reply → stamp → COMMIT. The claim takes the row's lock, which is held until COMMIT or ROLLBACK, so
+//! claim → effects → reply → stamp → COMMIT. The claim takes the row's lock, which is held until COMMIT or ROLLBACK, so
 //! that for one id the transactions come one after the other, whatever processes they are from.
 //!
 //! # Interleavings
@@ -65,9 +65,9 @@
 //!   is rolled back.
 //! * **An expired row is swept between claim and read** (H54). The claim itself takes expired rows, and on a conflict the row stays
 //!   locked until it was read. In the MySQL family, where the placeholder may be swept before it is locked, it is made again.
-//! * **An error is swallowed inside** (H16, H17). PostgreSQL refuses the update with the reply. In the MySQL family the guard savepoint
-//!   is released before the reply is written, and set again for the COMMIT; on SQLite a `BEGIN` must fail. So a transaction that was
-//!   lost leaves no reply that says "done".
+//! * **An error is swallowed inside** (H16, H17). PostgreSQL refuses the update with the reply. In the MySQL family and on SQLite,
+//!   which may have rolled back and go on statement by statement, nothing runs any more until ROLLBACK; and the update
+//!   finds no row with the claim's token, as that was rolled back with the rest.
 //! * **The closure leaves a savepoint open**, so that Diesel's COMMIT would be a RELEASE: refused before the reply is written.
 //! * **Another transaction is in the way**, and the closure makes an error of its own of that, or swallows it: the connection
 //!   remembers, and the whole transaction begins anew if it is not committed.

@@ -20,6 +20,7 @@ const LOG_SIZE: &str = "--innodb-log-file-size=4M";
 #[derive(Debug)]
 pub struct MariaDb {
     server: Server,
+    arguments: Vec<String>,
     port: u16,
     databases: AtomicUsize,
 }
@@ -54,26 +55,32 @@ impl MariaDb {
     pub fn start_with(arguments: &[&str]) -> Self {
         let user = User::unprivileged("mysql");
         let home = home::new(user);
-        let data = home.path().join("data");
-        template::copy(&template_name(user), &data, || initialized(user));
+        template::copy(&template_name(user), &home.path().join("data"), || {
+            initialized(user)
+        });
         let port = free_port();
-        let mut command = Command::new(find("mariadbd", PACKAGE));
-        command
-            .args(["--no-defaults", "--bind-address=127.0.0.1", LOG_SIZE])
-            .args(["--innodb-flush-log-at-trx-commit=0", "--socket=socket"])
-            .arg(format!("--datadir={}", data.display()))
-            // A server that starts removes what it takes for its last run's from there, and one that runs may need it:
-            // without its temporary table, it crashes.
-            .arg(format!("--tmpdir={}", home.path().display()))
-            .arg(format!("--port={port}"))
-            .args(arguments)
-            .current_dir(home.path());
-        let server = Server::start_in(home, &command, user, Stop::Term);
-        server.await_line("ready for connections");
+        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         Self {
-            server,
+            server: started(home, user, port, &arguments),
+            arguments,
             port,
             databases: AtomicUsize::new(0),
+        }
+    }
+
+    /// Kills it (SIGKILL) and starts it again, with its data, on the same port. What was committed in its last second is
+    /// lost, unless it was started with `--innodb-flush-log-at-trx-commit=2`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[must_use]
+    pub fn killed_and_restarted(self) -> Self {
+        let user = User::unprivileged("mysql");
+        let home = self.server.killed_but_for("data", user);
+        Self {
+            server: started(home, user, self.port, &self.arguments),
+            ..self
         }
     }
 
@@ -111,6 +118,23 @@ impl MariaDb {
     pub fn server(&self) -> &Server {
         &self.server
     }
+}
+
+fn started(home: TempDir, user: User, port: u16, arguments: &[String]) -> Server {
+    let mut command = Command::new(find("mariadbd", PACKAGE));
+    command
+        .args(["--no-defaults", "--bind-address=127.0.0.1", LOG_SIZE])
+        .args(["--innodb-flush-log-at-trx-commit=0", "--socket=socket"])
+        .arg(format!("--datadir={}", home.path().join("data").display()))
+        // A server that starts removes what it takes for its last run's from there, and one that runs may need it:
+        // without its temporary table, it crashes.
+        .arg(format!("--tmpdir={}", home.path().display()))
+        .arg(format!("--port={port}"))
+        .args(arguments)
+        .current_dir(home.path());
+    let server = Server::start_in(home, &command, user, Stop::Term);
+    server.await_line("ready for connections");
+    server
 }
 
 /// A data directory belongs to one version of the server and to one user.

@@ -29,6 +29,7 @@ const SETTINGS: [&str; 7] = [
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,
+    settings: Vec<String>,
     port: u16,
     databases: AtomicUsize,
 }
@@ -67,18 +68,27 @@ impl Postgres {
             initialized(user)
         });
         let port = free_port();
-        let mut command = Command::new(find("postgres", PACKAGE));
-        command.args(["-D", "data", "-h", "127.0.0.1", "-p", &port.to_string()]);
-        for setting in SETTINGS.iter().chain(settings) {
-            command.args(["-c", setting]);
-        }
-        command.current_dir(home.path()).env("LC_ALL", "C");
-        let server = Server::start_in(home, &command, user, Stop::Int);
-        server.await_line("ready to accept connections");
+        let settings: Vec<_> = settings.iter().map(ToString::to_string).collect();
         Self {
-            server,
+            server: started(home, user, port, &settings),
+            settings,
             port,
             databases: AtomicUsize::new(0),
+        }
+    }
+
+    /// Kills it (SIGKILL) and starts it again, with its data, on the same port.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[must_use]
+    pub fn killed_and_restarted(self) -> Self {
+        let user = User::unprivileged("postgres");
+        let home = self.server.killed_but_for("data", user);
+        Self {
+            server: started(home, user, self.port, &self.settings),
+            ..self
         }
     }
 
@@ -138,6 +148,21 @@ impl Postgres {
     fn url_of(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
+}
+
+fn started(home: TempDir, user: User, port: u16, settings: &[String]) -> Server {
+    let mut command = Command::new(find("postgres", PACKAGE));
+    command.args(["-D", "data", "-h", "127.0.0.1", "-p", &port.to_string()]);
+    for setting in SETTINGS
+        .into_iter()
+        .chain(settings.iter().map(String::as_str))
+    {
+        command.args(["-c", setting]);
+    }
+    command.current_dir(home.path()).env("LC_ALL", "C");
+    let server = Server::start_in(home, &command, user, Stop::Int);
+    server.await_line("ready to accept connections");
+    server
 }
 
 /// A data directory belongs to one version of the server and to one user.

@@ -149,6 +149,15 @@ impl Server {
         self.await_end();
     }
 
+    /// [Kills](Self::kill) and drops it, all but this part of its directory: that is in another one now.
+    pub(crate) fn killed_but_for(self, part: &str, user: User) -> TempDir {
+        self.kill();
+        let home = home::new(user);
+        std::fs::rename(self.home().join(part), home.path().join(part))
+            .expect("a rename beside the old one");
+        home
+    }
+
     /// Asks it to stop (SIGTERM) and returns when it is gone. Its directory stays until the drop.
     ///
     /// # Panics

@@ -11,7 +11,7 @@ use super::promise::{Answer, Promise};
 use super::rows::{Claimed, Done};
 use crate::db::Db;
 use crate::execution::{Execution, Scope};
-use crate::faults::{Point, reach};
+use crate::faults::{Fault, Point, reach};
 use crate::pool::Pool;
 use crate::reply::Reply;
 use crate::report::{Failed, Report};
@@ -35,6 +35,10 @@ impl<C: Trackable, M: 'static> Db<C, M> {
     /// first, the closure is not run, and this is what that one has replied.
     ///
     /// In other handlers, and without the attribute, it is a transaction and no more.
+    ///
+    /// The isolation level is the connection's. Another one is set for a pool, by
+    /// [`with`](crate::PoolBuilder::with) a customizer that sends `SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL …` to
+    /// PostgreSQL, and `SET SESSION TRANSACTION ISOLATION LEVEL …` to the MySQL family. SQLite is always serializable.
     ///
     /// In the closure, `conn.transaction(…)` is a savepoint. What begins, ends or may commit a transaction is refused there:
     /// `COMMIT`, and in the MySQL family changes of the schema and CALL.
@@ -189,7 +193,7 @@ fn failed<E>(message: &str) -> Failed<E> {
     Failed::Database(database_error(format!("`db.once`: {message}")))
 }
 
-/// One transaction: claim, effects, guard, reply; the stamp and the COMMIT are the connection's.
+/// One transaction: claim, effects, reply; the stamp and the COMMIT are the connection's.
 fn attempt<C, E, F>(
     connection: &mut TrackedConnection<C>,
     promise: &Promise,
@@ -206,13 +210,22 @@ where
         )));
     }
     let (table, claim) = (&promise.on.table, &promise.claim);
+    let mut effects = |connection: &mut TrackedConnection<C>| {
+        connection
+            .effects(|connection| work(connection))
+            .map_err(|error| Stop::Failed(Failed::Work(error)))
+    };
+    let early = match Fault::ClaimAfterEffects.is_on() {
+        true => Some(connection.transaction(&mut effects)?),
+        false => None,
+    };
     let begun = Instant::now();
     let waited = |error| waited(error, begun, claim.wait);
     connection
         .untracked()
         .before(table, claim)
         .map_err(waited)?;
-    connection.transaction(|connection| {
+    let reply = connection.transaction(|connection| {
         reach(Point::Claim);
         let claimed = connection.untracked().claim(table, claim);
         match claimed.map_err(waited)? {
@@ -220,14 +233,18 @@ where
             Claimed::Done(done) => return Err(Stop::Done(done)),
             Claimed::Gone => return Err(Stop::Gone),
         }
-        let reply = connection
-            .effects(|connection| work(connection))
-            .map_err(|error| Stop::Failed(Failed::Work(error)))?;
+        let reply = early.map_or_else(|| effects(connection), Ok)?;
         reach(Point::Effects);
-        write(connection, promise, &reply)?;
+        if !Fault::ReplyApart.is_on() {
+            write(connection, promise, &reply)?;
+        }
         reach(Point::Recorded);
-        Ok(reply)
-    })
+        Ok::<_, Stop<E>>(reply)
+    })?;
+    if Fault::ReplyApart.is_on() {
+        connection.transaction(|connection| write(connection, promise, &reply))?;
+    }
+    Ok(reply)
 }
 
 /// Makes the row say "done", after the last of the effects.
@@ -244,13 +261,18 @@ fn write<C: Trackable, E>(
     let bytes = promise
         .encode(reply)
         .map_err(|error| Stop::Failed(failed(&format!("its reply cannot be recorded: {error}"))))?;
-    connection.prove()?;
+    connection.refuse_if_doomed()?;
+    connection.refuse_if_left_open()?;
     let recorded = connection
         .untracked()
-        .record(&promise.on.table, &promise.claim, &bytes)?;
-    match recorded {
+        .record(&promise.on.table, &promise.claim, &bytes);
+    if Fault::Unproven.is_on() {
+        return Ok(());
+    }
+    // The claim's token is there for the transaction that has claimed, and for nobody if that was lost.
+    match recorded? {
         1 => Ok(()),
-        _ => Err(Stop::Failed(failed(&format!(
+        recorded => Err(Stop::Failed(failed(&format!(
             "its record is {recorded} rows instead of one, so nothing is committed"
         )))),
     }

@@ -161,12 +161,6 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn opening(sql: &str) -> String;
 
-        /// Fails if the transaction is not the one that was opened any more; afterwards the mark is set as it was.
-        #[doc(hidden)]
-        fn prove(&mut self) -> QueryResult<()> {
-            self.before_stamp(false)
-        }
-
         /// Called before the stamp: afterwards nothing in this transaction may change a row any more, and it must be
         /// sure that all of its statements are still in it.
         #[doc(hidden)]

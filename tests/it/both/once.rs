@@ -1,13 +1,16 @@
 //! Effects that happen exactly once.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use diesel::connection::SimpleConnection;
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{BigInt, Text};
 use diesel::{insert_into, update};
 use futures_util::future::LocalBoxFuture;
 use idempotent_runtime::{
@@ -196,11 +199,9 @@ impl Shop {
     }
 
     fn records(&self) -> i64 {
-        diesel::dsl::sql::<diesel::sql_types::BigInt>(
-            "SELECT COUNT(*) FROM idempotent_once WHERE reply IS NOT NULL",
-        )
-        .get_result(&mut self.bare())
-        .unwrap()
+        sql::<BigInt>("SELECT COUNT(*) FROM idempotent_once WHERE reply IS NOT NULL")
+            .get_result(&mut self.bare())
+            .unwrap()
     }
 
     fn execute(&self, sql: &str) {
@@ -343,6 +344,43 @@ fn h37_duplicates_in_two_processes_have_one_effect() {
 }
 
 #[test]
+fn h37_duplicates_in_serializable_transactions_have_one_effect() {
+    let shop = Shop::new();
+    let gate = Gate::closed();
+    let held = gate.clone();
+    shop.act("a", move |conn| {
+        if crate::bench::dooms::<C>() {
+            let level = sql::<Text>("SELECT current_setting('transaction_isolation')");
+            assert_eq!(level.get_result::<String>(conn)?, "serializable");
+        }
+        held.pass_blocking();
+        add(conn)
+    });
+    let (one, other) = (shop.process(), shop.process());
+    for process in [&one, &other] {
+        let all: Vec<_> = (0..6).map(|_| process.pool.get().unwrap()).collect();
+        for mut conn in all {
+            // Each database knows one of them, or is always so.
+            let level = "TRANSACTION ISOLATION LEVEL SERIALIZABLE";
+            for session in ["SESSION CHARACTERISTICS AS", "SESSION"] {
+                let _ = conn.batch_execute(&format!("SET {session} {level}"));
+            }
+        }
+    }
+    let first = one.in_background("a", "k");
+    gate.await_runs(1);
+    let second = other.in_background("a", "k");
+    support::eventually("the other handler begins", || {
+        shop.acts.begun.load(Ordering::SeqCst) == 2
+    });
+    gate.let_through(2);
+    let first = first.join().unwrap();
+    assert_eq!(first.status, 201, "{first:?}");
+    is_the_same(&second.join().unwrap(), &first);
+    assert_eq!((shop.users(), gate.runs()), (1, 1));
+}
+
+#[test]
 fn h37_whoever_waits_for_one_that_is_rolled_back_runs() {
     let shop = Shop::new();
     let gate = Gate::closed();
@@ -412,6 +450,22 @@ fn h17_a_transaction_that_was_lost_records_nothing() {
 }
 
 #[test]
+fn effects_that_were_committed_unseen_have_their_record() {
+    let shop = Shop::new();
+    shop.act("a", |conn| {
+        let reply = add(conn)?;
+        // As a statement that commits implicitly does.
+        conn.untracked().batch_execute("COMMIT")?;
+        Ok(reply)
+    });
+    // It may have failed, as its end was not what was asked for.
+    let _ = shop.process().once("a", "k");
+    let retry = shop.process().once("a", "k");
+    assert_eq!((retry.status, is_replay(&retry)), (201, true));
+    assert_eq!((shop.users(), shop.records()), (1, 1));
+}
+
+#[test]
 fn h38_effects_whose_record_is_gone_are_rolled_back() {
     let shop = Shop::new();
     let process = shop.process();
@@ -455,6 +509,72 @@ fn h40_an_expired_key_runs_anew() {
     assert_ne!(anew.body, first.body);
     is_the_same(&shop.process().once("a", "k"), &anew);
     assert_eq!((shop.users(), shop.records()), (2, 1));
+}
+
+/// Has each connection of a process, while it is armed, lose the record before it reads what its claim has found: swept where
+/// nothing is locked yet, and elsewhere expired.
+fn loses_records(shop: &Shop, process: &Process, armed: &Arc<AtomicBool>) {
+    let all: Vec<_> = (0..6).map(|_| process.pool.get().unwrap()).collect();
+    for mut conn in all {
+        let (mut bare, armed) = (shop.bare(), Arc::clone(armed));
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            let InstrumentationEvent::StartQuery { query, .. } = event else {
+                return;
+            };
+            let query = query.to_string();
+            if !query.starts_with("SELECT fingerprint") || !armed.swap(false, Ordering::SeqCst) {
+                return;
+            }
+            if query.contains("FOR UPDATE") {
+                return bare.batch_execute("DELETE FROM idempotent_once").unwrap();
+            }
+            let expires = sql::<BigInt>("SELECT expires FROM idempotent_once");
+            let expires = expires.get_result::<i64>(&mut bare).unwrap();
+            support::eventually("it expires", || unix_now() >= expires);
+        });
+    }
+}
+
+fn unix_now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.as_secs().cast_signed()
+}
+
+#[test]
+fn h54_a_record_that_is_gone_between_claim_and_read_begins_anew() {
+    let shop = Shop::new();
+    let (process, other) = (shop.process(), shop.process());
+    let rival = other.served.address;
+    let (armed, runs) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    loses_records(&shop, &process, &armed);
+    let (arms, url) = (Arc::clone(&armed), shop.url.clone());
+    shop.free("a", move |db| {
+        let (arms, url, run) = (
+            Arc::clone(&arms),
+            url.clone(),
+            runs.fetch_add(1, Ordering::SeqCst),
+        );
+        async move {
+            if run == 0 {
+                // The record was not there when this one came, and is now, for a moment.
+                let key = [("Idempotency-Key", "k")];
+                let send = move || http::send(rival, "POST", "/once/a", &key, b"{}");
+                assert_eq!(web::block(send).await.unwrap().status, 201);
+                let short = format!("UPDATE idempotent_once SET expires = {}", unix_now() + 3);
+                C::establish(&url).unwrap().batch_execute(&short).unwrap();
+                arms.store(true, Ordering::SeqCst);
+            }
+            Ok(db.once(add).await?)
+        }
+    });
+    let reply = process.once("a", "k");
+    assert_eq!((reply.status, is_replay(&reply)), (201, false), "{reply:?}");
+    assert!(!armed.load(Ordering::SeqCst));
+    assert_eq!((shop.users(), shop.records()), (2, 1));
+    is_the_same(&shop.process().once("a", "k"), &reply);
 }
 
 #[test]

@@ -53,6 +53,27 @@ fn a_setting_reaches_the_server() {
 }
 
 #[test]
+fn a_database_that_was_killed_has_what_was_committed() {
+    let server = Postgres::start();
+    server.execute("CREATE TABLE kept (id int)");
+    let (pid, url) = (server.server().pid(), server.url());
+    let server = server.killed_and_restarted();
+    assert_eq!(server.execute("SELECT count(*) FROM kept").trim(), "0");
+    assert!(!is_running(pid));
+    assert_eq!(server.url(), url);
+
+    let server = MariaDb::start_with(&["--innodb-flush-log-at-trx-commit=2"]);
+    server.execute(
+        "CREATE DATABASE kept; CREATE TABLE kept.kept (id int); INSERT INTO kept.kept VALUES (1)",
+    );
+    let (pid, port) = (server.server().pid(), server.port());
+    let server = server.killed_and_restarted();
+    assert_eq!(server.execute("SELECT id FROM kept.kept").trim(), "1");
+    assert!(!is_running(pid));
+    assert_eq!(server.port(), port);
+}
+
+#[test]
 fn a_dropped_server_is_gone_and_so_is_its_directory() {
     ends_with_its_drop(Postgres::start(), Postgres::server);
     ends_with_its_drop(Redis::start(), Redis::server);

@@ -137,10 +137,6 @@ impl Sealed for MysqlConnection {
         format!("{}\n; {SET_GUARD}", sql.trim_end().trim_end_matches(';'))
     }
 
-    fn prove(&mut self) -> QueryResult<()> {
-        self.batch_execute(&format!("{RELEASE_GUARD}; {SET_GUARD}"))
-    }
-
     fn before_stamp(&mut self, _deferred: bool) -> QueryResult<()> {
         Ok(())
     }

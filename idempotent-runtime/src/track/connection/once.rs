@@ -7,7 +7,6 @@ use diesel::result::QueryResult;
 use super::transaction::depth;
 use super::{Trackable, TrackedConnection};
 use crate::execution::{self, Scope};
-use crate::faults::Fault;
 use crate::track::stamper::database_error;
 
 /// Where a connection is between the effects and their record.
@@ -50,21 +49,14 @@ impl<C: Trackable> TrackedConnection<C> {
         self.failed.met_another.swap(false, Ordering::Relaxed)
     }
 
-    /// Fails if the transaction is not the one that was opened any more.
-    pub(crate) fn prove(&mut self) -> QueryResult<()> {
-        self.refuse_if_doomed()?;
-        if depth(&mut self.inner) > 1 {
-            return Err(database_error(
+    /// Fails if the closure has left a transaction open, for then the next COMMIT of Diesel's is a RELEASE.
+    pub(crate) fn refuse_if_left_open(&mut self) -> QueryResult<()> {
+        match depth(&mut self.inner) > 1 {
+            true => Err(database_error(
                 "a transaction that was begun inside `db.once` was not ended there, so that its end would be no COMMIT"
                     .to_owned(),
-            ));
-        }
-        match self.log.is_open() {
-            true if Fault::Unproven.is_on() => Ok(()),
-            true => self.inner.prove(),
-            false => Err(database_error(
-                "the transaction of `db.once` was ended inside it".to_owned(),
             )),
+            false => Ok(()),
         }
     }
 
