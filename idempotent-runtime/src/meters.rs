@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::execution::Unkept;
 use crate::flow::{Entry, Refusal, Replay, Why};
 use crate::keeper::Kind;
+use crate::once::Answer;
 use crate::spec::Outage;
 use crate::store::Miss;
 
@@ -219,16 +220,7 @@ pub(crate) fn entered(handler: &'static str, entry: &Entry) {
             };
             counter!(HITS, "handler" => handler, "from" => from).increment(1);
         }
-        Entry::Refused(refusal) => {
-            let reason = match refusal {
-                Refusal::InProgress => "in-progress",
-                Refusal::OtherPayload => "other-payload",
-                Refusal::Changed(_) => "changed",
-                Refusal::StoreAway => "store-away",
-                Refusal::Stopping => "stopping",
-            };
-            counter!(REFUSALS, "handler" => handler, "reason" => reason).increment(1);
-        }
+        Entry::Refused(refusal) => refused(handler, refusal),
         Entry::Run(run) => {
             if let Why::Miss(miss) = &run.why {
                 let reason = match miss {
@@ -243,6 +235,17 @@ pub(crate) fn entered(handler: &'static str, entry: &Entry) {
     }
 }
 
+fn refused(handler: &'static str, refusal: &Refusal) {
+    let reason = match refusal {
+        Refusal::InProgress => "in-progress",
+        Refusal::OtherPayload => "other-payload",
+        Refusal::Changed(_) => "changed",
+        Refusal::StoreAway => "store-away",
+        Refusal::Stopping => "stopping",
+    };
+    counter!(REFUSALS, "handler" => handler, "reason" => reason).increment(1);
+}
+
 /// Whether a reply of so many bytes was kept.
 pub(crate) fn kept(handler: &'static str, bytes: usize, kept: Result<(), &Unkept>) {
     match kept {
@@ -254,6 +257,20 @@ pub(crate) fn kept(handler: &'static str, bytes: usize, kept: Result<(), &Unkept
             tracing::debug!(handler, reason = why.as_str(), "a reply is not kept");
             counter!(UNKEPT, "handler" => handler, "reason" => why.as_str()).increment(1);
         }
+    }
+}
+
+/// Whether the reply of a `once` handler was recorded.
+pub(crate) fn recorded(handler: &'static str, answer: Option<&Answer>) {
+    match answer {
+        Some(Answer::Recorded(reply, _)) => kept(handler, reply.size(), Ok(())),
+        // It ran, or began to, while another process was first.
+        Some(Answer::Found(..)) => {
+            counter!(HITS, "handler" => handler, "from" => "store").increment(1);
+        }
+        Some(Answer::OtherPayload) => refused(handler, &Refusal::OtherPayload),
+        Some(Answer::InProgress) => refused(handler, &Refusal::InProgress),
+        None => counter!(UNKEPT, "handler" => handler, "reason" => "not-recorded").increment(1),
     }
 }
 

@@ -16,7 +16,7 @@ use deadpool_redis::redis::{Client, Commands};
 use diesel::prelude::*;
 use futures_util::future::join3;
 use idempotent_runtime::store::{RedisStore, Store};
-use idempotent_runtime::{Idempotent, Outage, Pool, idempotent};
+use idempotent_runtime::{Db, Error, Idempotent, Outage, Pool, Principal, Reply, idempotent, once};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use support::Flavor;
 
@@ -86,6 +86,21 @@ async fn keyed(body: String) -> String {
     body
 }
 
+#[post("/pay")]
+#[idempotent(once = "1h", key = header("Idempotency-Key"), name = "pay")]
+async fn pay(body: String, db: Db<SqliteConnection>) -> actix_web::Result<Reply> {
+    let paid = db.once(move |conn| {
+        diesel::update(users::table.find(1))
+            .set(users::name.eq(&body))
+            .execute(conn)?;
+        if body == "nobody" {
+            return Err(diesel::result::Error::NotFound.into());
+        }
+        Ok::<_, Error>(Reply::created(body.clone()))
+    });
+    Ok(paid.await?)
+}
+
 /// The service that all of this is in.
 macro_rules! app {
     ($idempotent:expr, $sqlite:expr, $gate:expr) => {{
@@ -95,7 +110,7 @@ macro_rules! app {
             .configure(idempotent.configure(&pool))
             .app_data(web::Data::new(pool.clone()))
             .app_data(web::Data::new($gate.clone()))
-            .service((rename, plainly, slow, alone, anyway, cookie, keyed));
+            .service((rename, plainly, slow, alone, anyway, cookie, keyed, pay));
         init_service(app).await
     }};
 }
@@ -227,6 +242,47 @@ async fn a_reply_that_is_not_kept_says_why() {
     let seen = Seen::now(&recorder);
     seen.assert("unkept_total{handler=cookie,reason=sets-cookie}", 1.0);
     assert!(!seen.has("idempotent_kept"));
+}
+
+#[actix_web::test]
+async fn once_is_counted_as_the_others_are() {
+    let recorder = DebuggingRecorder::new();
+    let _local = set_default_local_recorder(&recorder);
+    let (sqlite, gate) = (sqlite(), Gate::open());
+    let idempotent = Idempotent::builder("it")
+        .store(Unsteady::default())
+        .principal(Principal::Anonymous)
+        .build();
+    let records = idempotent.pool::<SqliteConnection>(sqlite.url()).unwrap();
+    once::migrate(&mut *records.get().unwrap()).unwrap();
+    idempotent.once_on(&records).unwrap();
+    let app = app!(idempotent, sqlite, gate);
+    let send = |name: &'static str| {
+        let request = TestRequest::post()
+            .uri("/pay")
+            .insert_header(("Idempotency-Key", "\"1\""))
+            .set_payload(name);
+        call_service(&app, request.to_request())
+    };
+
+    assert_eq!(status(&send("nobody").await), 404);
+    let failed = Seen::now(&recorder);
+    failed.assert("misses_total{handler=pay,reason=absent}", 1.0);
+    failed.assert("unkept_total{handler=pay,reason=not-recorded}", 1.0);
+    assert!(!failed.has("idempotent_kept"), "{failed:?}");
+
+    assert_eq!(status(&send("Bob").await), 201);
+    let paid = Seen::now(&recorder);
+    paid.assert("misses_total{handler=pay,reason=absent}", 1.0);
+    paid.assert("kept_total{handler=pay}", 1.0);
+    paid.assert("reply_bytes{handler=pay}", 1.0);
+
+    assert_eq!(status(&send("Bob").await), 201);
+    assert_eq!(status(&send("Eve").await), 422);
+    let seen = Seen::now(&recorder);
+    seen.assert("hits_total{from=store,handler=pay}", 1.0);
+    seen.assert("refusals_total{handler=pay,reason=other-payload}", 1.0);
+    seen.assert("kept_total{handler=pay}", 0.0);
 }
 
 #[actix_web::test]

@@ -26,6 +26,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Asked, Engine, Entry, Refusal, Replay, Run, Why};
 use crate::hold::Hold;
 use crate::key::Identified;
+use crate::meters::{self, Wait, Waited};
 use crate::once::{Answer, Look, record, row_id};
 use crate::reply::Reply;
 use crate::running::{Follower, Ticket};
@@ -47,6 +48,13 @@ impl Engine {
         asked: Asked<'_>,
         look: Box<dyn Look>,
     ) -> Entry {
+        let handler = asked.spec.name;
+        let entry = self.find_entry_once(asked, look).await;
+        meters::entered(handler, &entry);
+        entry
+    }
+
+    async fn find_entry_once(self: &Arc<Self>, asked: Asked<'_>, look: Box<dyn Look>) -> Entry {
         if self.stopping.load(Ordering::Acquire) {
             return Entry::Refused(Refusal::Stopping);
         }
@@ -150,7 +158,13 @@ impl Asked<'_> {
         if differs && runs {
             return Some(Entry::Refused(Refusal::OtherPayload));
         }
-        match timeout_at(deadline, one.reply()).await {
+        let waiting = Wait::begin("duplicate", self.spec.name);
+        let waited = timeout_at(deadline, one.reply()).await;
+        waiting.end(match waited {
+            Ok(_) => Waited::Done,
+            Err(_) => Waited::Over,
+        });
+        match waited {
             Ok(Some(_)) if differs => Some(Entry::Refused(Refusal::OtherPayload)),
             Ok(Some(reply)) => Some(Entry::Replay(Replay::Followed(reply))),
             Ok(None) => None,
@@ -182,6 +196,7 @@ impl Run {
             .execution
             .promise()
             .and_then(|promise| promise.answer());
+        meters::recorded(self.handler, answer.as_ref());
         if let Some(Answer::Recorded(reply, life) | Answer::Found(reply, life)) = &answer {
             let record = record(self.execution.id, self.fingerprint, Reply::clone(reply));
             self.engine.keep_in_store(&self.hold, record, *life).await;
