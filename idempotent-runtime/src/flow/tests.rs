@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use futures_util::FutureExt;
 use futures_util::future::join;
 use support::eventually_async;
 
@@ -7,8 +8,9 @@ use super::*;
 use crate::Idempotent;
 use crate::dependencies::{Kind, Stamped};
 use crate::owed::deliver;
+use crate::spec::Changed;
 use crate::store::gated::{Ask, Gated};
-use crate::store::{Stamp, TagStamp};
+use crate::store::{ExecutionId, MemoryStore, Stamp, TagStamp};
 
 /// A writer could not announce what it then committed. A retry looks, and while the answer is on its way, what was owed
 /// is delivered: by the time that the answer is read, nothing is owed any more.
@@ -67,4 +69,52 @@ async fn what_was_owed_at_the_look_ends_a_hit_even_if_it_was_delivered_since() {
     };
     let (entry, ()) = join(engine.enter(asked(&retry)), delivered).await;
     assert!(matches!(entry, Entry::Run(_)));
+}
+
+/// The one that two wait for leaves nothing, and another process is at the same key with another payload before one of
+/// them has looked again. Who comes with that payload is one of its duplicates, and must not be told that it has another.
+#[tokio::test]
+async fn another_payload_is_another_one_than_that_of_the_last_look() {
+    let store = Arc::new(MemoryStore::new());
+    let idempotent = Idempotent::builder("shop")
+        .store(Arc::clone(&store))
+        .build();
+    let engine = &idempotent.0;
+    let spec = Spec::new("orders").cache(60_000);
+    let id = RequestId::from_text("shop:orders:1");
+    let [one, other] = [1, 2].map(|payload| Identified {
+        id: id.clone(),
+        fingerprint: Some(Fingerprint::from_bytes([payload; 32])),
+    });
+    let elsewhere = [(1, &one), (2, &other)].map(|(execution, identified)| Claim {
+        id: id.clone(),
+        execution: ExecutionId(execution),
+        fingerprint: identified.fingerprint,
+        lease: Duration::from_secs(60),
+    });
+    let executions = [(); 3].map(|()| engine.execution(&spec));
+    let [first, second, third] = [(&one, 0), (&one, 1), (&other, 2)].map(|(identified, number)| {
+        engine.enter(Asked {
+            spec: &spec,
+            identified,
+            execution: &executions[number],
+        })
+    });
+    let looked = store.look(&elsewhere[0], Changed::Run).await.unwrap();
+    assert!(matches!(looked, Looked::Claimed(_)));
+    tokio::pin!(first, second, third);
+    assert!(first.as_mut().now_or_never().is_none());
+    assert!(second.as_mut().now_or_never().is_none());
+
+    store.release(&elsewhere[0]).await.unwrap();
+    let looked = store.look(&elsewhere[1], Changed::Run).await.unwrap();
+    assert!(matches!(looked, Looked::Claimed(_)));
+    let refused = first.await;
+    assert!(matches!(refused, Entry::Refused(Refusal::OtherPayload)));
+    // The second one has not looked yet.
+    assert!(third.as_mut().now_or_never().is_none());
+    assert!(matches!(
+        second.await,
+        Entry::Refused(Refusal::OtherPayload)
+    ));
 }
