@@ -7,6 +7,8 @@ use support::eventually_async;
 use super::*;
 use crate::Idempotent;
 use crate::dependencies::{Kind, Stamped};
+#[cfg(feature = "sqlite")]
+use crate::once::{Look, Promise, Sealing, Table};
 use crate::owed::deliver;
 use crate::spec::Changed;
 use crate::store::gated::{Ask, Gated};
@@ -117,4 +119,55 @@ async fn another_payload_is_another_one_than_that_of_the_last_look() {
         second.await,
         Entry::Refused(Refusal::OtherPayload)
     ));
+}
+
+/// One in this process has left nothing, and another process has the row: both together are waited for for `wait`.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn who_has_followed_waits_for_a_row_as_long_as_is_left() {
+    struct NoRecord;
+
+    impl Look for NoRecord {
+        fn find(&self, _id: &str) -> Result<Option<(Record, i64)>, crate::error::Error> {
+            Ok(None)
+        }
+    }
+
+    let idempotent = Idempotent::builder("shop").build();
+    let engine = &idempotent.0;
+    let spec = Spec::new("orders").once(60_000);
+    let identified = Identified {
+        id: RequestId::from_text("shop:orders:1"),
+        fingerprint: None,
+    };
+    let on = On::new::<diesel::SqliteConnection, ()>(Table::default(), Sealing::default());
+    let wait = engine.settings.wait;
+    let executions = [(); 2].map(|()| {
+        let execution = engine.execution(&spec);
+        execution.set_promise(Promise::new(
+            on.clone(),
+            &identified,
+            execution.id,
+            wait,
+            wait,
+        ));
+        execution
+    });
+    let [first, second] = executions.each_ref().map(|execution| {
+        let asked = Asked {
+            spec: &spec,
+            identified: &identified,
+            execution,
+        };
+        engine.enter_once(asked, Box::new(NoRecord))
+    });
+    tokio::pin!(first, second);
+    let Entry::Run(first) = first.await else {
+        panic!("there was no record");
+    };
+    assert!(second.as_mut().now_or_never().is_none());
+    drop(first);
+    assert!(matches!(second.await, Entry::Run(_)));
+    let left = executions[1].promise().unwrap().wait();
+    assert!(left < wait, "{left:?}");
 }
