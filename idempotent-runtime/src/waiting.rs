@@ -16,7 +16,10 @@
 //! * What was found is told before the turn ends, so that whoever gets the turn then sees it.
 //! * The payload of the one that is waited for is known from the look that found it. Another payload is refused before
 //!   anything is waited for; and when a record comes, by that.
-//! * A party that has been told something is not joined any more; the last to leave removes what was not told.
+//! * A party that has been told something is not joined any more; the last to leave removes what was not told. Who is
+//!   the last is counted under the map's lock: of two that leave at once, each holds the party still when the other looks.
+//! * Another one than was waited for has the key by the time of the next look: its payload is the party's from then on,
+//!   also where the one that looked is refused by it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
