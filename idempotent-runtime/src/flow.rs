@@ -293,6 +293,10 @@ impl Engine {
             Looked::Claimed(_) => reach(Point::Claimed),
             _ => hold.no_claim(),
         }
+        if let Some(member) = member {
+            // Before anyone is refused by it. It may be another one than before.
+            member.waits_for(asked.found(&looked));
+        }
         Ok(match looked {
             Looked::Claimed(miss) => Attempt::Claimed(miss),
             Looked::Changed(_, theirs) if asked.differs(theirs) => {
@@ -386,6 +390,15 @@ impl Asked<'_> {
             execution: self.execution.id,
             fingerprint: *fingerprint,
             lease,
+        }
+    }
+
+    /// The payload of the one that a look has found, which may be this one's own run.
+    fn found(&self, looked: &Looked) -> Option<Fingerprint> {
+        match looked {
+            Looked::Hit(record, _) => record.fingerprint,
+            Looked::Busy { fingerprint, .. } | Looked::Changed(_, fingerprint) => *fingerprint,
+            Looked::Claimed(_) => self.identified.fingerprint,
         }
     }
 

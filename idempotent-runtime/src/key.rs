@@ -36,7 +36,7 @@ use fields::{Digest, Fields, HANDLER, PART, Readable};
 pub struct Fingerprint(#[serde(with = "serde_bytes")] [u8; 32]);
 
 impl Fingerprint {
-    #[cfg(feature = "redis")]
+    #[cfg(any(test, feature = "redis"))]
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

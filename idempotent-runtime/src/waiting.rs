@@ -16,7 +16,10 @@
 //! * What was found is told before the turn ends, so that whoever gets the turn then sees it.
 //! * The payload of the one that is waited for is known from the look that found it. Another payload is refused before
 //!   anything is waited for; and when a record comes, by that.
-//! * A party that has been told something is not joined any more; the last to leave removes what was not told.
+//! * A party that has been told something is not joined any more; the last to leave removes what was not told. Who is
+//!   the last is counted under the map's lock: of two that leave at once, each holds the party still when the other looks.
+//! * Another one than was waited for has the key by the time of the next look: its payload is the party's from then on,
+//!   also where the one that looked is refused by it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -32,7 +35,13 @@ use crate::sync::{after, lock};
 
 /// Who waits in this process, by what for.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<HashMap<RequestId, Arc<Party>>>);
+pub(crate) struct Waiting(Mutex<HashMap<RequestId, Place>>);
+
+#[derive(Debug)]
+struct Place {
+    party: Arc<Party>,
+    members: usize,
+}
 
 #[derive(Debug)]
 struct Party {
@@ -85,26 +94,27 @@ pub(crate) struct Member<'a> {
 impl Waiting {
     /// Joins those who wait for this, if anyone does.
     pub(crate) fn join_others(&self, id: &RequestId) -> Option<Member<'_>> {
-        let parties = lock(&self.0);
-        let party = Arc::clone(parties.get(id)?);
-        Some(self.member(id, party))
+        let mut parties = lock(&self.0);
+        Some(self.member(id, parties.get_mut(id)?))
     }
 
     /// Joins them, or is the first.
     pub(crate) fn join(&self, id: &RequestId) -> Member<'_> {
         let mut parties = lock(&self.0);
-        let party = parties.entry(id.clone()).or_insert_with(|| {
-            Arc::new(Party {
+        let place = parties.entry(id.clone()).or_insert_with(|| Place {
+            party: Arc::new(Party {
                 turn: Arc::new(Semaphore::new(1)),
                 found: watch::channel(None).0,
                 seen: Mutex::default(),
-            })
+            }),
+            members: 0,
         });
-        let party = Arc::clone(party);
-        self.member(id, party)
+        self.member(id, place)
     }
 
-    fn member(&self, id: &RequestId, party: Arc<Party>) -> Member<'_> {
+    fn member(&self, id: &RequestId, place: &mut Place) -> Member<'_> {
+        place.members += 1;
+        let party = Arc::clone(&place.party);
         let joined = lock(&party.seen).looks;
         Member {
             waiting: self,
@@ -193,11 +203,11 @@ impl Member<'_> {
         }
     }
 
-    fn leave(&self, ends: impl FnOnce(&Arc<Party>) -> bool) {
+    fn leave(&self, ends: impl FnOnce(&mut Place) -> bool) {
         let mut parties = lock(&self.waiting.0);
         if parties
-            .get(&self.id)
-            .is_some_and(|party| Arc::ptr_eq(party, &self.party) && ends(party))
+            .get_mut(&self.id)
+            .is_some_and(|place| Arc::ptr_eq(&place.party, &self.party) && ends(place))
         {
             parties.remove(&self.id);
         }
@@ -206,8 +216,10 @@ impl Member<'_> {
 
 impl Drop for Member<'_> {
     fn drop(&mut self) {
-        // The map's and this one's. Whoever else would come joins by the map, which is locked.
-        self.leave(|party| Arc::strong_count(party) == 2);
+        self.leave(|place| {
+            place.members -= 1;
+            place.members == 0
+        });
     }
 }
 
@@ -267,5 +279,18 @@ mod tests {
         assert_eq!(waiting.len(), 1);
         drop((third, fourth));
         assert_eq!(waiting.len(), 0);
+    }
+
+    /// Between the end of a member's drop and that of its fields the next one may leave.
+    #[test]
+    fn who_has_left_and_is_not_gone_yet_does_not_count() {
+        let (waiting, id) = (Waiting::default(), RequestId::from_text("a"));
+        let (first, second) = (waiting.join(&id), waiting.join(&id));
+        let of_the_first = Arc::clone(&first.party);
+        drop(first);
+        assert_eq!(waiting.len(), 1);
+        drop(second);
+        assert_eq!(waiting.len(), 0);
+        drop(of_the_first);
     }
 }

@@ -72,6 +72,9 @@ impl Engine {
                 }
             }
         };
+        if let Some(promise) = asked.execution.promise() {
+            promise.has_waited(now.elapsed());
+        }
         let mut hold = Hold::new(&self.keeper);
         if let Some(entry) = self.in_store(&asked, &mut hold).await {
             return entry;

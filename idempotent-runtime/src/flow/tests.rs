@@ -1,14 +1,18 @@
 #![allow(clippy::unwrap_used)]
 
+use futures_util::FutureExt;
 use futures_util::future::join;
 use support::eventually_async;
 
 use super::*;
 use crate::Idempotent;
 use crate::dependencies::{Kind, Stamped};
+#[cfg(feature = "sqlite")]
+use crate::once::{Look, Promise, Sealing, Table};
 use crate::owed::deliver;
+use crate::spec::Changed;
 use crate::store::gated::{Ask, Gated};
-use crate::store::{Stamp, TagStamp};
+use crate::store::{ExecutionId, MemoryStore, Stamp, TagStamp};
 
 /// A writer could not announce what it then committed. A retry looks, and while the answer is on its way, what was owed
 /// is delivered: by the time that the answer is read, nothing is owed any more.
@@ -67,4 +71,103 @@ async fn what_was_owed_at_the_look_ends_a_hit_even_if_it_was_delivered_since() {
     };
     let (entry, ()) = join(engine.enter(asked(&retry)), delivered).await;
     assert!(matches!(entry, Entry::Run(_)));
+}
+
+/// The one that two wait for leaves nothing, and another process is at the same key with another payload before one of
+/// them has looked again. Who comes with that payload is one of its duplicates, and must not be told that it has another.
+#[tokio::test]
+async fn another_payload_is_another_one_than_that_of_the_last_look() {
+    let store = Arc::new(MemoryStore::new());
+    let idempotent = Idempotent::builder("shop")
+        .store(Arc::clone(&store))
+        .build();
+    let engine = &idempotent.0;
+    let spec = Spec::new("orders").cache(60_000);
+    let id = RequestId::from_text("shop:orders:1");
+    let [one, other] = [1, 2].map(|payload| Identified {
+        id: id.clone(),
+        fingerprint: Some(Fingerprint::from_bytes([payload; 32])),
+    });
+    let elsewhere = [(1, &one), (2, &other)].map(|(execution, identified)| Claim {
+        id: id.clone(),
+        execution: ExecutionId(execution),
+        fingerprint: identified.fingerprint,
+        lease: Duration::from_secs(60),
+    });
+    let executions = [(); 3].map(|()| engine.execution(&spec));
+    let [first, second, third] = [(&one, 0), (&one, 1), (&other, 2)].map(|(identified, number)| {
+        engine.enter(Asked {
+            spec: &spec,
+            identified,
+            execution: &executions[number],
+        })
+    });
+    let looked = store.look(&elsewhere[0], Changed::Run).await.unwrap();
+    assert!(matches!(looked, Looked::Claimed(_)));
+    tokio::pin!(first, second, third);
+    assert!(first.as_mut().now_or_never().is_none());
+    assert!(second.as_mut().now_or_never().is_none());
+
+    store.release(&elsewhere[0]).await.unwrap();
+    let looked = store.look(&elsewhere[1], Changed::Run).await.unwrap();
+    assert!(matches!(looked, Looked::Claimed(_)));
+    let refused = first.await;
+    assert!(matches!(refused, Entry::Refused(Refusal::OtherPayload)));
+    // The second one has not looked yet.
+    assert!(third.as_mut().now_or_never().is_none());
+    assert!(matches!(
+        second.await,
+        Entry::Refused(Refusal::OtherPayload)
+    ));
+}
+
+/// One in this process has left nothing, and another process has the row: both together are waited for for `wait`.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn who_has_followed_waits_for_a_row_as_long_as_is_left() {
+    struct NoRecord;
+
+    impl Look for NoRecord {
+        fn find(&self, _id: &str) -> Result<Option<(Record, i64)>, crate::error::Error> {
+            Ok(None)
+        }
+    }
+
+    let idempotent = Idempotent::builder("shop").build();
+    let engine = &idempotent.0;
+    let spec = Spec::new("orders").once(60_000);
+    let identified = Identified {
+        id: RequestId::from_text("shop:orders:1"),
+        fingerprint: None,
+    };
+    let on = On::new::<diesel::SqliteConnection, ()>(Table::default(), Sealing::default());
+    let wait = engine.settings.wait;
+    let executions = [(); 2].map(|()| {
+        let execution = engine.execution(&spec);
+        execution.set_promise(Promise::new(
+            on.clone(),
+            &identified,
+            execution.id,
+            wait,
+            wait,
+        ));
+        execution
+    });
+    let [first, second] = executions.each_ref().map(|execution| {
+        let asked = Asked {
+            spec: &spec,
+            identified: &identified,
+            execution,
+        };
+        engine.enter_once(asked, Box::new(NoRecord))
+    });
+    tokio::pin!(first, second);
+    let Entry::Run(first) = first.await else {
+        panic!("there was no record");
+    };
+    assert!(second.as_mut().now_or_never().is_none());
+    drop(first);
+    assert!(matches!(second.await, Entry::Run(_)));
+    let left = executions[1].promise().unwrap().wait();
+    assert!(left < wait, "{left:?}");
 }

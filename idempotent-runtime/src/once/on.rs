@@ -25,7 +25,7 @@ pub(crate) struct On {
 }
 
 impl On {
-    fn new<C: Trackable, M: 'static>(table: Table, sealing: Sealing) -> Self {
+    pub(crate) fn new<C: Trackable, M: 'static>(table: Table, sealing: Sealing) -> Self {
         Self {
             table,
             pool: TypeId::of::<Pool<C, M>>(),

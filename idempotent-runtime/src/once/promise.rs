@@ -1,7 +1,7 @@
 //! What a `once` handler's run has promised, and what came of it.
 
 use std::any::TypeId;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -25,6 +25,7 @@ pub(crate) struct Promise {
     pub(super) execution: ExecutionId,
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) on: On,
+    waited: OnceLock<Duration>,
     state: Mutex<State>,
 }
 
@@ -70,6 +71,7 @@ impl Promise {
             execution,
             fingerprint: identified.fingerprint,
             on,
+            waited: OnceLock::new(),
             state: Mutex::new(State::Open),
         }
     }
@@ -79,6 +81,25 @@ impl Promise {
         match &*lock(&self.state) {
             State::Ended(answer) => Some(answer.clone()),
             State::Open | State::Busy => None,
+        }
+    }
+
+    /// So long it has waited already, for another one in this process.
+    pub(crate) fn has_waited(&self, time: Duration) {
+        let _ = self.waited.set(time);
+    }
+
+    /// How long a rival in another process may still be waited for.
+    pub(crate) fn wait(&self) -> Duration {
+        let waited = self.waited.get().copied().unwrap_or_default();
+        self.claim.wait.saturating_sub(waited)
+    }
+
+    /// The claim as it is made now.
+    pub(super) fn claim(&self) -> Claim {
+        Claim {
+            wait: self.wait(),
+            ..self.claim.clone()
         }
     }
 

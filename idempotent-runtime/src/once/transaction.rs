@@ -209,7 +209,7 @@ where
             "the transaction before it is still open",
         )));
     }
-    let (table, claim) = (&promise.on.table, &promise.claim);
+    let (table, claim) = (&promise.on.table, &promise.claim());
     let mut effects = |connection: &mut TrackedConnection<C>| {
         connection
             .effects(|connection| work(connection))

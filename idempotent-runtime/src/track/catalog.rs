@@ -43,6 +43,8 @@ pub(crate) struct Catalog {
     pub(crate) returning: bool,
     /// A trigger may end a statement by an error that keeps the rows before it.
     stops: bool,
+    /// A statement that replaces makes the statements of its triggers replace, too, whatever they say (SQLite).
+    replaces: bool,
     /// What foreign keys change fires no triggers.
     quiet_keys: bool,
     /// A value that does not fit is made to.
@@ -64,6 +66,7 @@ impl Default for Catalog {
             deferred: false,
             returning: true,
             stops: false,
+            replaces: false,
             quiet_keys: false,
             lenient: false,
             numbers_zeros: false,

@@ -48,8 +48,9 @@ impl Source {
 
 /// What a text with these words may do to a row: a keyword cannot be written otherwise.
 fn possible(words: &HashSet<&str>) -> Change {
-    const ANY: [&str; 9] = [
-        "merge", "truncate", "copy", "drop", "alter", "create", "refresh", "language", "execute",
+    const ANY: [&str; 10] = [
+        "merge", "truncate", "copy", "drop", "alter", "create", "rename", "refresh", "language",
+        "execute",
     ];
     let has = |word: &str| words.contains(word);
     if ANY.into_iter().any(has) {
@@ -109,5 +110,6 @@ mod tests {
         assert_eq!(of("UPDATE users SET id = 2"), (false, false, true));
         assert_eq!(of("SELECT updated FROM users"), (false, false, false));
         assert_eq!(of("TRUNCATE users"), (true, true, true));
+        assert_eq!(of("RENAME TABLE users TO old"), (true, true, true));
     }
 }

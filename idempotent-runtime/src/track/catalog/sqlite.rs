@@ -105,6 +105,7 @@ impl Catalog {
             .collect::<QueryResult<_>>()?;
         let mut catalog = Self {
             folds: true,
+            replaces: true,
             ..Self::default()
         };
         schemas

@@ -138,6 +138,8 @@ impl<'a> Walk<'a> {
             return;
         };
         self.passed_on(table, change, told);
+        let replaces =
+            self.catalog.replaces && change.delete && (change.insert || change.update.is_some());
         let mut change = relation.suffers(change);
         if change.update.is_some() && self.catalog.is_divided(table) {
             (change.insert, change.delete) = (true, true);
@@ -145,16 +147,16 @@ impl<'a> Walk<'a> {
         let change = &change;
         for trigger in &relation.triggers {
             if trigger.on.overlaps(change) && Rule::Triggers.applies() {
-                self.does(&trigger.does);
+                self.does(&trigger.does, replaces);
             }
         }
         for rule in &relation.rules {
             if rule.on.overlaps(change) && Rule::Rewriting.applies() {
-                self.does(&rule.does);
+                self.does(&rule.does, false);
             }
         }
         if change.insert {
-            self.does(&relation.defaults);
+            self.does(&relation.defaults, false);
         }
         for base in relation.bases.iter().filter(|_| Rule::Views.applies()) {
             self.hit(base, change.widened());
@@ -173,11 +175,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn does(&mut self, source: &Source) {
+    /// `replaces`: its insertions and updates make room for their rows.
+    fn does(&mut self, source: &Source, replaces: bool) {
         self.touched.every |= source.every;
-        let changes = source.change != Change::default();
+        let mut change = source.change.clone();
+        change.delete |= replaces && (change.insert || change.update.is_some());
+        let changes = change != Change::default();
         for table in source.tables.iter().filter(|_| changes) {
-            self.hit(table, source.change.clone());
+            self.hit(table, change.clone());
         }
         for function in &source.functions {
             self.call(function);
@@ -189,7 +194,7 @@ impl<'a> Walk<'a> {
             && Rule::Functions.applies()
             && self.called.insert(function.to_owned())
         {
-            self.does(source);
+            self.does(source, false);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The copies, and which of them are trusted.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ struct Kept {
     watched: Watched,
     /// Of the server that is tracked, and until when it need not be heard again.
     tracked: Option<(u64, Instant)>,
-    /// Those that would be trusted.
-    wanted: Vec<String>,
+    /// Those that would be trusted. A copy may be replaced while it is among them.
+    wanted: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl Kept {
             },
             None => return false,
         }
-        self.wanted.push(key.to_owned());
+        self.wanted.insert(key.to_owned());
         true
     }
 }
@@ -97,7 +98,7 @@ impl Copies {
                 bytes: 0,
                 watched: Watched::default(),
                 tracked: None,
-                wanted: Vec::new(),
+                wanted: HashSet::new(),
             }),
             wanted: Notify::new(),
             parted: Notify::new(),

@@ -339,6 +339,23 @@ fn h49_a_copy_is_trusted_until_its_record_ends_or_the_server_is_silent() {
     }
 }
 
+/// Two read the record at once, before anyone has asked for the first one's copy.
+#[test]
+fn a_copy_that_was_noted_twice_is_asked_for_once_and_watched_once() {
+    let copies = Copies::new(Some(Local::tracking(MUCH, EVER)));
+    let now = Moment::now();
+    copies.heard(7, now);
+    copied(&copies, 1);
+    copied(&copies, 1);
+    let asked = copies.take_wanted();
+    assert_eq!(asked.len(), 1);
+    asked.into_iter().for_each(|asking| asking.trust(now, LONG));
+    assert!(copies.trusted("a").is_some());
+    assert_eq!(copies.watched(), 1);
+    copies.forget("a");
+    assert_eq!(copies.watched(), 0);
+}
+
 #[test]
 fn where_nothing_can_be_tracked_it_is_refused() {
     let local = Local::tracking(MUCH, EVER);

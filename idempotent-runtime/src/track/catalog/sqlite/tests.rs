@@ -30,6 +30,8 @@ CREATE VIEW renamed AS SELECT * FROM named;
 CREATE TRIGGER named_insert INSTEAD OF INSERT ON named BEGIN INSERT INTO users (name) VALUES (NEW.name); END;
 CREATE TRIGGER named_delete INSTEAD OF DELETE ON named BEGIN DELETE FROM users WHERE id = OLD.id; END;
 CREATE VIRTUAL TABLE boxes USING rtree (id, low, high);
+CREATE TABLE members (id INTEGER PRIMARY KEY);
+CREATE TRIGGER members_are_users AFTER INSERT ON members BEGIN INSERT INTO users (id) VALUES (NEW.id); END;
 CREATE TEMP TABLE drafts (id INTEGER PRIMARY KEY);
 CREATE TEMP TRIGGER drafted AFTER DELETE ON counted BEGIN DELETE FROM drafts; END;
 ";
@@ -93,6 +95,16 @@ fn a_replacement_cascades_like_a_deletion() {
         "REPLACE INTO users (name) VALUES ('a')",
         &["orders", "lines", "named", "renamed"],
     );
+}
+
+/// What a statement says of conflicts holds for those in the triggers that it sets off, too.
+#[test]
+fn a_replacement_makes_its_triggers_replace() {
+    let inserted = ["users", "named", "renamed"];
+    let replaced = ["users", "named", "renamed", "orders", "lines"];
+    touches("INSERT INTO members VALUES (1)", &inserted);
+    touches("REPLACE INTO members VALUES (1)", &replaced);
+    touches("INSERT OR REPLACE INTO members VALUES (1)", &replaced);
 }
 
 #[test]
