@@ -22,7 +22,6 @@ fn main() -> Result<()> {
         "memory" => replay::serve_memory(),
         "redis" => replay::serve_redis(None),
         "redis-strict" => replay::serve_redis(Some(replay::Copies::Strict)),
-        #[cfg(feature = "tracking")]
         "redis-tracking" => replay::serve_redis(Some(replay::Copies::Tracking)),
         "redis-cluster" => replay::serve_cluster(),
         "lock-redis" => lock::serve(),

@@ -1,5 +1,7 @@
 //! This project without a database: every store.
 
+use std::time::Duration;
+
 use actix_web::{Responder, web};
 use idempotent_runtime::store::{Local, MemoryStore, RedisStore, Store};
 use idempotent_runtime::{Idempotent, idempotent};
@@ -12,12 +14,14 @@ use crate::work::{Order, receipt};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Copies {
     Strict,
-    #[cfg(feature = "tracking")]
     Tracking,
 }
 
 /// 64 MiB.
 const LOCAL: usize = 64 << 20;
+
+/// How long a copy is trusted while Redis is silent.
+const STALENESS: Duration = Duration::from_secs(1);
 
 /// Room for a million records.
 const MEMORY: usize = 4 << 30;
@@ -57,8 +61,7 @@ pub(crate) async fn redis(copies: Option<Copies>) -> Result<RedisStore> {
     let builder = match copies {
         None => builder,
         Some(Copies::Strict) => builder.local(Local::strict(LOCAL)),
-        #[cfg(feature = "tracking")]
-        Some(Copies::Tracking) => builder.local(Local::tracking(LOCAL)),
+        Some(Copies::Tracking) => builder.local(Local::tracking(LOCAL, STALENESS)),
     };
     Ok(builder.connect().await?)
 }

@@ -54,7 +54,6 @@ const ROWS: &[Row] = &[
     row("replay-redis-strict", "redis-strict", Traffic::Replay)
         .on(Keys::Redis)
         .to_reach(&[Goal::at_least(1.0, "limit-one-get")]),
-    #[cfg(feature = "tracking")]
     row("replay-redis-tracking", "redis-tracking", Traffic::Replay)
         .on(Keys::Redis)
         .to_reach(&[Goal::at_least(1.0, "bare")]),

@@ -116,7 +116,7 @@ impl Call {
         let scope = Scope::Execution(Arc::clone(&execution));
         let args = match execution::on_task(
             scope.clone(),
-            extract::<Args>(&request, Payload::from(body)),
+            extract::<Args>(&request, request::again(body)),
         )
         .await
         {

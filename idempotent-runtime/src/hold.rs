@@ -4,8 +4,8 @@
 //! them to end, by whatever way, frees what is still held: a closure that outlives its request (the client went away,
 //! the server shuts down) may still commit, and until then nobody else may begin.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,7 +27,8 @@ pub(crate) struct Hold {
     /// When the last of them was asked for.
     asked: Instant,
     ended: AtomicBool,
-    lost: Arc<AtomicBool>,
+    /// Made with the first lease that is renewed.
+    lost: OnceLock<Arc<AtomicBool>>,
     counted: Option<Arc<Counted>>,
 }
 
@@ -42,7 +43,7 @@ impl Hold {
             locked: false,
             asked: Instant::now(),
             ended: AtomicBool::new(false),
-            lost: Arc::default(),
+            lost: OnceLock::new(),
             counted: None,
         }
     }
@@ -77,7 +78,7 @@ impl Hold {
     pub(crate) fn keep_claim_alive(&self, cap: Duration) {
         if let Some(claim) = &self.claim {
             self.keeper
-                .watch(Kind::Claim, claim, self.asked, cap, &self.lost);
+                .watch(Kind::Claim, claim, self.asked, cap, self.lost());
         }
     }
 
@@ -87,13 +88,19 @@ impl Hold {
         if let Some(lock) = &self.lock {
             let cap = lock.lease.saturating_mul(10).max(Duration::from_secs(60));
             self.keeper
-                .watch(Kind::Lock, lock, Instant::now(), cap, &self.lost);
+                .watch(Kind::Lock, lock, Instant::now(), cap, self.lost());
         }
     }
 
     /// Whether a lease ran out while it was held.
     pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.lost
+            .get()
+            .is_some_and(|lost| lost.load(Ordering::Acquire))
+    }
+
+    fn lost(&self) -> &Arc<AtomicBool> {
+        self.lost.get_or_init(Arc::default)
     }
 
     /// Ends the claim by keeping a record; `false` if the claim was not this execution's any more.
@@ -129,7 +136,7 @@ impl Hold {
         }
         if let Some(lock) = self.lock.take() {
             self.keeper.unwatch(Kind::Lock, &lock);
-            let (locked, lost) = (self.locked, Arc::clone(&self.lost));
+            let (locked, lost) = (self.locked, Arc::clone(self.lost()));
             self.keeper.finish(move |store| async move {
                 let _counted = counted;
                 if !store.unlock(&lock).await? && locked {

@@ -103,7 +103,8 @@ impl RequestId {
 
     /// What the ids of an application, and of no other, begin with.
     pub(crate) fn prefix(application: &str) -> String {
-        let mut text = percent_encode(application.as_bytes(), PART).to_string();
+        let mut text = String::with_capacity(application.len() + 1);
+        text.extend(percent_encode(application.as_bytes(), PART));
         text.push(':');
         text
     }
@@ -111,8 +112,9 @@ impl RequestId {
     // The application and the rest hold no bare colon, so the first and the last one in the text are where they end,
     // and the handler can keep those of its path.
     fn full(application: &str, handler: &str, rest: &str) -> Self {
-        let mut text = Self::prefix(application);
-        text.reserve(handler.len() + 1 + rest.len());
+        let mut text = String::with_capacity(application.len() + handler.len() + rest.len() + 2);
+        text.extend(percent_encode(application.as_bytes(), PART));
+        text.push(':');
         text.extend(percent_encode(handler.as_bytes(), HANDLER));
         text.push(':');
         text.push_str(rest);
@@ -234,15 +236,16 @@ pub(crate) fn identify(
         request,
         body,
     };
-    let (rest, fingerprint) = match handler.key.unwrap_or(rules.key) {
-        Key::Dimensions(listed) => (asked.by_dimensions(listed, handler.cached).into(), None),
-        Key::Header(name) => (asked.by_client_key(name)?.into(), Some(asked.fingerprint())),
-        Key::Function(function) => (function(request, body).map_err(KeyError::Function)?.0, None),
+    let full = |rest: &str| RequestId::full(&rules.application, handler.name, rest);
+    let (id, fingerprint) = match handler.key.unwrap_or(rules.key) {
+        Key::Dimensions(listed) => (full(&asked.by_dimensions(listed, handler.cached)), None),
+        Key::Header(name) => (full(&asked.by_client_key(name)?), Some(asked.fingerprint())),
+        Key::Function(function) => {
+            let own = function(request, body).map_err(KeyError::Function)?;
+            (full(own.as_str()), None)
+        }
     };
-    Ok(Identified {
-        id: RequestId::full(&rules.application, handler.name, &rest),
-        fingerprint,
-    })
+    Ok(Identified { id, fingerprint })
 }
 
 /// Whether who asks is the same at every try, or does not matter: credentials change between two (tokens are

@@ -107,6 +107,16 @@ fn takes_a_stream<Args>() -> bool {
     std::any::type_name::<Args>().contains("actix_web::types::payload::Payload")
 }
 
+/// The body as the extractors take it.
+pub(super) fn again(body: Bytes) -> Payload {
+    match body.is_empty() {
+        true => Payload::None,
+        false => Payload::Stream {
+            payload: Box::pin(stream::once(std::future::ready(Ok(body)))),
+        },
+    }
+}
+
 fn joined(read: Bytes, rest: Payload) -> Payload {
     let stream = stream::once(async { Ok(read) }).chain(rest);
     Payload::Stream {

@@ -162,6 +162,8 @@ pub(super) fn rebuilt(reply: &Reply) -> HttpResponse {
         Some(body) => HttpResponse::with_body(status, BoxBody::new(body.clone())),
         None => HttpResponse::with_body(status, BoxBody::new(actix_web::body::None::new())),
     };
+    // And for what is added to it.
+    response.headers_mut().reserve(reply.headers.len() + 2);
     for (name, value) in &reply.headers {
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(name.as_bytes()),

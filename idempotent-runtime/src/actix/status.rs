@@ -1,5 +1,6 @@
 //! `Idempotent-Replayed` and `Cache-Status` (RFC 9211).
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -14,15 +15,27 @@ use crate::store::{Miss, Tag};
 /// One member of `Cache-Status`.
 pub(super) struct Status(String);
 
+/// What most take.
+const ROOM: usize = 48;
+
 impl Status {
     fn new(parameters: &str) -> Self {
-        Self(format!("idempotent; {parameters}"))
+        let mut text = String::with_capacity(ROOM);
+        text.push_str("idempotent; ");
+        text.push_str(parameters);
+        Self(text)
     }
 
     fn with_key(mut self, settings: &Settings, identified: &Identified) -> Self {
         if settings.explain {
             self.push_string("key", identified.id.as_str());
         }
+        self
+    }
+
+    fn with_ttl(mut self, ttl: Duration) -> Self {
+        // Writing to a `String` cannot fail.
+        let _ = write!(self.0, "; ttl={}", ttl.as_secs());
         self
     }
 
@@ -64,7 +77,9 @@ pub(super) fn mark_replayed(response: &mut HttpResponse) {
 
 pub(super) fn hit(settings: &Settings, identified: &Identified, ttl: Duration) -> Status {
     // In full seconds, as RFC 9211 wants it; a record in its last second is not stale.
-    Status::new(&format!("hit; ttl={}", ttl.as_secs())).with_key(settings, identified)
+    Status::new("hit")
+        .with_ttl(ttl)
+        .with_key(settings, identified)
 }
 
 pub(super) fn collapsed(settings: &Settings, identified: &Identified) -> Status {
@@ -83,7 +98,8 @@ pub(super) fn once(
 ) -> Status {
     let mut status = Status::new("fwd=uri-miss");
     if let Some(life) = recorded {
-        status.push(&format!("stored; ttl={}", life.as_secs()));
+        status.push("stored");
+        status = status.with_ttl(life);
     }
     let mut status = status.with_key(settings, identified);
     if recorded.is_none() {

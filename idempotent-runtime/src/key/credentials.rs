@@ -91,7 +91,7 @@ impl Asked<'_> {
 }
 
 /// Adds all values of a header, if it is there; `false` if that tells nothing. An empty value does not: it must not
-/// stand in for the address.
+/// stand in for the address. One that is not there is not named, either, for most are not.
 fn put_secret(
     request: &HttpRequest,
     field: &'static str,
@@ -99,8 +99,10 @@ fn put_secret(
     fields: &mut dyn Fields,
 ) -> bool {
     let mut found = false;
-    fields.field(field);
-    for value in request.headers().get_all(header) {
+    for (number, value) in request.headers().get_all(header).enumerate() {
+        if number == 0 {
+            fields.field(field);
+        }
         fields.secret(value.as_bytes());
         found |= !value.is_empty();
     }

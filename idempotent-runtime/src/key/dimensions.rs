@@ -1,5 +1,7 @@
 //! Which requests are the same by what they hold.
 
+use std::io::Write;
+
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName};
 
 use super::Asked;
@@ -22,6 +24,9 @@ pub(crate) const DEFAULT: &[Dimension] = &[
     Dimension::Principal,
     Dimension::Body,
 ];
+
+/// What an IPv6 address takes at most as text.
+const LONGEST_ADDRESS: usize = 45;
 
 impl Asked<'_> {
     pub(super) fn by_dimensions(&self, listed: &[Dimension], cached: bool) -> String {
@@ -127,7 +132,14 @@ impl Asked<'_> {
     }
 
     pub(super) fn address(&self, field: &'static str, fields: &mut dyn Fields) {
-        let address = client_address(self.request, &self.rules.proxies).map(|ip| ip.to_string());
-        fields.optional(field, address.as_deref().map(str::as_bytes));
+        let Some(address) = client_address(self.request, &self.rules.proxies) else {
+            return fields.field(field);
+        };
+        let mut text = [0; LONGEST_ADDRESS];
+        let mut rest = &mut text[..];
+        // There is room for it.
+        let _ = write!(rest, "{address}");
+        let left = rest.len();
+        fields.single(field, &text[..LONGEST_ADDRESS - left]);
     }
 }

@@ -51,25 +51,80 @@ pub(super) trait Fields {
     }
 }
 
-/// A SHA-256 of the fields.
-#[derive(Default)]
-pub(super) struct Digest(Sha256);
+/// A SHA-256 of the fields. What is short is put together first: each part that is given to the hash costs as much as
+/// some dozen bytes do.
+pub(super) struct Digest {
+    hash: Sha256,
+    held: [u8; HELD],
+    length: usize,
+}
+
+/// Two blocks of the hash.
+const HELD: usize = 128;
+
+/// What goes before a name or a value: its kind, and its length in as few bytes as it needs, of which the last one alone
+/// is below 128.
+const HEAD: usize = 11;
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self {
+            hash: Sha256::new(),
+            held: [0; HELD],
+            length: 0,
+        }
+    }
+}
 
 impl Digest {
-    pub(super) fn into_bytes(self) -> [u8; 32] {
-        self.0.finalize().into()
+    pub(super) fn into_bytes(mut self) -> [u8; 32] {
+        self.flush();
+        self.hash.finalize().into()
     }
 
     pub(super) fn into_hex(self) -> String {
-        format!("{:x}", self.0.finalize())
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |digit: u8| char::from(DIGITS[usize::from(digit)]);
+        let mut text = String::with_capacity(64);
+        for byte in self.into_bytes() {
+            text.push(digit(byte >> 4));
+            text.push(digit(byte & 15));
+        }
+        text
     }
 
     // Kind and length in front of each make the whole prefix-free.
     fn take(&mut self, kind: u8, bytes: &[u8]) {
-        let mut head = [kind; 9];
-        head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(head);
-        self.0.update(bytes);
+        if HEAD + bytes.len() > HELD - self.length {
+            self.flush();
+        }
+        self.hold(kind);
+        let mut length = bytes.len();
+        while length > 127 {
+            self.hold(length as u8 | 128);
+            length >>= 7;
+        }
+        self.hold(length as u8);
+        match self.held.get_mut(self.length..self.length + bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.length += bytes.len();
+            }
+            None => {
+                self.flush();
+                self.hash.update(bytes);
+            }
+        }
+    }
+
+    fn hold(&mut self, byte: u8) {
+        self.held[self.length] = byte;
+        self.length += 1;
+    }
+
+    fn flush(&mut self) {
+        self.hash.update(&self.held[..self.length]);
+        self.length = 0;
     }
 }
 
@@ -172,6 +227,44 @@ mod tests {
     fn h46_no_two_sequences_of_fields_have_one_digest() {
         let collisions = collisions(|fields| write::<Digest>(fields).into_hex());
         assert_eq!(collisions, 0);
+    }
+
+    #[test]
+    fn h46_lengths_and_places_of_any_size_make_another_digest() {
+        let long = vec![b'v'; 300];
+        let mut seen = HashSet::new();
+        for first in 0..300 {
+            for second in [0, 1, 100, 127, 128, 129, 255, 256, 299] {
+                let mut fields = Digest::default();
+                fields.single("f", &long[..first]);
+                fields.single("f", &long[..second]);
+                assert!(seen.insert(fields.into_bytes()), "{first}, {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_digest_is_that_of_its_parts_however_they_are_put_together() {
+        for length in (0..400).chain([20_000]) {
+            let value = vec![b'v'; length];
+            let mut fields = Digest::default();
+            let mut plain = Vec::new();
+            for _ in 0..3 {
+                fields.single("name", &value);
+                plain.extend(b"f\x04namev");
+                let mut rest = length;
+                while rest > 127 {
+                    plain.push(rest as u8 | 128);
+                    rest >>= 7;
+                }
+                plain.push(rest as u8);
+                plain.extend(&value);
+            }
+            assert_eq!(
+                fields.into_bytes(),
+                <[u8; 32]>::from(Sha256::digest(&plain))
+            );
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lru::LruCache;
 
 use super::agenda::{Agenda, Slot, after};
-use super::tags::Tags;
+use super::tags::{Place, Tags};
 use crate::key::{Fingerprint, RequestId};
 use crate::store::{Miss, Record, Stamp, Stamped, Tag, Version};
 
@@ -21,6 +21,8 @@ const OVERHEAD: usize = 320;
 #[derive(Debug)]
 pub(super) struct Kept {
     record: Arc<Record>,
+    /// Where its tags are.
+    places: Box<[Place]>,
     until: Instant,
     slot: Slot,
     size: usize,
@@ -71,9 +73,9 @@ impl Shelf {
         if kept.record.epoch.is_some_and(|epoch| epoch != EPOCH) {
             return Found::Void(Miss::Epoch);
         }
-        let mut tags = kept.record.tags.iter();
-        match tags.find(|(tag, version)| !self.tags.is_current(tag, *version, now)) {
-            Some((tag, _)) => Found::Void(Miss::Changed(tag.clone())),
+        let mut tags = kept.record.tags.iter().zip(&kept.places);
+        match tags.find(|((_, version), place)| !self.tags.is_current(**place, *version, now)) {
+            Some(((tag, _), _)) => Found::Void(Miss::Changed(tag.clone())),
             None => Found::Valid(kept.record.clone(), kept.until - now),
         }
     }
@@ -92,14 +94,17 @@ impl Shelf {
             return (gone, false); // It would push out everything else first, and then itself.
         }
         let until = after(now, life);
-        for (tag, version) in &record.tags {
-            self.tags.depend(tag, *version, until, now);
-        }
+        let places = record
+            .tags
+            .iter()
+            .map(|(tag, version)| self.tags.depend(tag, *version, until, now))
+            .collect();
         let slot = self.agenda.note(until, id.clone());
         self.records.put(
             id.clone(),
             Kept {
                 record: Arc::new(record),
+                places,
                 until,
                 slot,
                 size,
@@ -115,8 +120,8 @@ impl Shelf {
         let kept = self.records.pop(id)?;
         self.agenda.strike(kept.slot);
         self.bytes -= kept.size;
-        for (tag, version) in &kept.record.tags {
-            self.tags.let_go(tag, *version);
+        for ((tag, version), place) in kept.record.tags.iter().zip(&kept.places) {
+            self.tags.let_go(tag, *place, *version);
         }
         Some(kept)
     }
@@ -200,6 +205,6 @@ impl Shelf {
 }
 
 fn size_of_record(id: &RequestId, record: &Record) -> usize {
-    let tags = record.tags.len() * size_of::<(Tag, Version)>();
+    let tags = record.tags.len() * size_of::<(Tag, Version, Place)>();
     OVERHEAD + id.as_str().len() + tags + record.reply.size()
 }

@@ -12,7 +12,16 @@ use crate::store::{Stamp, Tag, TagStamp, Version};
 /// Bytes that a tag takes beside its name: its places in the maps, the list and the agenda.
 const OVERHEAD: usize = 320;
 
-/// A tag that is present.
+/// Where a tag is. What is asked for by it must name the version, too: after the tag is removed another takes the place.
+pub(super) type Place = usize;
+
+/// The place of a tag that is not there.
+const NOWHERE: Place = usize::MAX;
+
+/// The version of what is there no more. No tag has it.
+const GONE: Version = Version { count: 0, nonce: 0 };
+
+/// A tag that is present, or was.
 #[derive(Debug)]
 struct Known {
     version: Version,
@@ -25,7 +34,11 @@ struct Known {
 /// All tags, by name.
 #[derive(Debug)]
 pub(super) struct Tags {
-    known: HashMap<Tag, Known>,
+    names: HashMap<Tag, Place>,
+    // A replay asks for each tag of its record, by the place: no name is hashed or compared.
+    places: Vec<Known>,
+    /// Places that are to be taken again.
+    free: Vec<Place>,
     /// Those that no record depends on, in the order of their last stamps.
     idle: LruCache<Tag, (), RandomState>,
     agenda: Agenda<Tag>,
@@ -37,7 +50,9 @@ pub(super) struct Tags {
 impl Default for Tags {
     fn default() -> Self {
         Self {
-            known: HashMap::new(),
+            names: HashMap::new(),
+            places: Vec::new(),
+            free: Vec::new(),
             idle: LruCache::unbounded_with_hasher(RandomState::new()),
             agenda: Agenda::default(),
             count: 0,
@@ -48,29 +63,39 @@ impl Default for Tags {
 
 impl Tags {
     /// Whether the tag is present with this version.
-    pub(super) fn is_current(&self, tag: &Tag, version: Version, now: Instant) -> bool {
-        self.known
-            .get(tag)
+    pub(super) fn is_current(&self, place: Place, version: Version, now: Instant) -> bool {
+        self.places
+            .get(place)
             .is_some_and(|known| known.version == version && known.until > now)
     }
 
-    /// Has a tag live at least as long as a record that depends on it, if it is current.
-    pub(super) fn depend(&mut self, tag: &Tag, version: Version, until: Instant, now: Instant) {
-        let known = self
-            .known
-            .get_mut(tag)
-            .filter(|known| known.version == version && known.until > now);
-        let Some(known) = known else { return };
+    /// Has a tag live at least as long as a record that depends on it, if it is current. The answer is where it is to be
+    /// asked for.
+    pub(super) fn depend(
+        &mut self,
+        tag: &Tag,
+        version: Version,
+        until: Instant,
+        now: Instant,
+    ) -> Place {
+        let Some(place) = self.names.get(tag).copied() else {
+            return NOWHERE;
+        };
+        if !self.is_current(place, version, now) {
+            return NOWHERE;
+        }
+        let known = &mut self.places[place];
         known.until = known.until.max(until);
         known.dependents += 1;
         self.idle.pop(tag);
+        place
     }
 
     /// Undoes what [`depend`](Self::depend) noted, unless the tag has been renewed, and so has no such dependents.
-    pub(super) fn let_go(&mut self, tag: &Tag, version: Version) {
+    pub(super) fn let_go(&mut self, tag: &Tag, place: Place, version: Version) {
         let Some(known) = self
-            .known
-            .get_mut(tag)
+            .places
+            .get_mut(place)
             .filter(|known| known.version == version)
         else {
             return;
@@ -89,9 +114,9 @@ impl Tags {
         now: Instant,
     ) -> (Option<Version>, Option<Version>) {
         let until = after(now, stamp.life);
-        let Some(known) = self
-            .known
-            .get_mut(&one.tag)
+        let place = self.names.get(&one.tag);
+        let Some(known) = place
+            .and_then(|place| self.places.get_mut(*place))
             .filter(|known| known.until > now)
         else {
             self.remove(&one.tag);
@@ -124,7 +149,8 @@ impl Tags {
         let Some(tag) = self.agenda.due(now) else {
             return;
         };
-        let Some(known) = self.known.get_mut(&tag) else {
+        let place = self.names.get(&tag);
+        let Some(known) = place.and_then(|place| self.places.get_mut(*place)) else {
             return;
         };
         if known.until > now {
@@ -146,7 +172,7 @@ impl Tags {
     /// Removes all tags whose names begin with this.
     pub(super) fn clear(&mut self, prefix: &str) {
         let tags: Vec<_> = self
-            .known
+            .names
             .keys()
             .filter(|tag| tag.starts_with(prefix))
             .cloned()
@@ -169,30 +195,41 @@ impl Tags {
             nonce,
         };
         let slot = self.agenda.note(until, tag.clone());
-        self.known.insert(
-            tag.clone(),
-            Known {
-                version,
-                until,
-                slot,
-                dependents: 0,
-            },
-        );
+        let known = Known {
+            version,
+            until,
+            slot,
+            dependents: 0,
+        };
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.places[place] = known;
+                place
+            }
+            None => {
+                self.places.push(known);
+                self.places.len() - 1
+            }
+        };
+        self.names.insert(tag.clone(), place);
         self.idle.put(tag.clone(), ());
         version
     }
 
     fn remove(&mut self, tag: &Tag) {
-        let Some(known) = self.known.remove(tag) else {
+        let Some(place) = self.names.remove(tag) else {
             return;
         };
+        let known = &mut self.places[place];
+        known.version = GONE;
         self.agenda.strike(known.slot);
+        self.free.push(place);
         self.idle.pop(tag);
         self.bytes -= OVERHEAD + tag.len();
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> [usize; 3] {
-        [self.known.len(), self.agenda.len(), self.idle.len()]
+        [self.names.len(), self.agenda.len(), self.idle.len()]
     }
 }

@@ -33,17 +33,18 @@ if record ~= '' then
   redis.call('DEL', KEYS[1])
 end
 
-local holder = redis.pcall('GET', KEYS[2])
-if type(holder) == 'table' then
-  if not string.find(holder.err, '^WRONGTYPE') then
-    return holder
+-- Sets it where there is none, and tells what there is.
+local holder = redis.pcall('SET', KEYS[2], ARGV[1] .. ARGV[2], 'NX', 'GET', 'PX', ARGV[3])
+if type(holder) == 'table' and not string.find(holder.err, '^WRONGTYPE') then
+  return holder
+end
+if holder then
+  if type(holder) == 'string' and (#holder == 24 or #holder == 56)
+    and string.sub(holder, 1, 16) ~= string.sub(ARGV[1], 1, 16)
+    and redis.call('PTTL', KEYS[2]) >= 0 then
+    return {'busy', holder}
   end
-  holder = false
+  -- This execution's own, or none of ours.
+  redis.call('SET', KEYS[2], ARGV[1] .. ARGV[2], 'PX', ARGV[3])
 end
-if holder and (#holder == 24 or #holder == 56)
-  and string.sub(holder, 1, 16) ~= string.sub(ARGV[1], 1, 16)
-  and redis.call('PTTL', KEYS[2]) >= 0 then
-  return {'busy', holder}
-end
-redis.call('SET', KEYS[2], ARGV[1] .. ARGV[2], 'PX', ARGV[3])
 return {'claimed', reason}

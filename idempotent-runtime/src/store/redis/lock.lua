@@ -6,15 +6,17 @@
 --
 -- Replies -1 if it is this execution's now, else the ms that its holder's lease has left.
 
-local holder = redis.pcall('GET', KEYS[1])
--- What is of another type is none of ours, and so is what has no end.
-if type(holder) == 'table' then
-  if not string.find(holder.err, '^WRONGTYPE') then
-    return holder
-  end
-  holder = false
+-- Takes it where it is free, and tells who has it.
+local holder = redis.pcall('SET', KEYS[1], ARGV[1], 'NX', 'GET', 'PX', ARGV[2])
+if not holder then
+  return -1
 end
-if holder and #holder == 24 and string.sub(holder, 1, 16) ~= string.sub(ARGV[1], 1, 16) then
+if type(holder) == 'table' and not string.find(holder.err, '^WRONGTYPE') then
+  return holder
+end
+-- What is of another type is none of ours, and so is what has no end.
+if type(holder) == 'string' and #holder == 24
+  and string.sub(holder, 1, 16) ~= string.sub(ARGV[1], 1, 16) then
   local left = redis.call('PTTL', KEYS[1])
   if left >= 0 then
     return left
