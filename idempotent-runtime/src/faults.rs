@@ -54,6 +54,8 @@ pub enum Fault {
     EpochAtKeeping,
     /// A handler's changes are not known to be its own.
     ContextLost,
+    /// What the server says of changes is not heard by those who have local copies.
+    ChangesUnheard,
     /// `once` claims after the effects.
     ClaimAfterEffects,
     /// `once` records its reply in a transaction of its own.
@@ -71,6 +73,7 @@ impl Fault {
         Self::ReleaseWithoutToken,
         Self::EpochAtKeeping,
         Self::ContextLost,
+        Self::ChangesUnheard,
         Self::ClaimAfterEffects,
         Self::ReplyApart,
         Self::Unproven,

@@ -69,7 +69,12 @@ impl Flavor {
             .current_dir(home.path());
         let server = Server::start_in(home, &command, User::Same, Stop::Term);
         server.await_line("Ready to accept connections");
-        Redis { server, port }
+        let password = arguments.windows(2).find(|pair| pair[0] == "--requirepass");
+        Redis {
+            server,
+            port,
+            password: password.map(|pair| pair[1].to_owned()),
+        }
     }
 }
 
@@ -78,6 +83,7 @@ impl Flavor {
 pub struct Redis {
     server: Server,
     port: u16,
+    password: Option<String>,
 }
 
 /// One server for all tests of this process, which must not share keys, nor flush.
@@ -121,10 +127,12 @@ impl Redis {
         Flavor::Redis.start_on(port, arguments)
     }
 
-    /// The URL of its database 0.
+    /// The URL of its database 0, with the password if it has one.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        let password = self.password.as_ref();
+        let user = password.map_or_else(String::new, |password| format!(":{password}@"));
+        format!("redis://{user}127.0.0.1:{}/", self.port)
     }
 
     /// The port on 127.0.0.1.

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use faults::bites::{RULES, provoke};
 use faults::check::{Broken, Verdict, check};
 use faults::run::random;
+use faults::setup::Setup;
 use faults::world::World;
 use idempotent_runtime::__private::faults::Fault;
 
@@ -32,9 +33,12 @@ fn assert_clean(verdict: &Verdict, what: &str) {
 fn random_histories_break_nothing() {
     let world = world(None);
     let mut replays = 0;
-    for number in 1..=3 {
-        let verdict = check(&random(&world, number, 200, number));
-        assert_clean(&verdict, &format!("seed {number}"));
+    // One of each set-up, and both servers.
+    for number in 1..=4 {
+        let seed = 2 * number + number % 2;
+        let setup = Setup::of(seed, None);
+        let verdict = check(&random(&world, number, 200, seed, setup));
+        assert_clean(&verdict, &format!("seed {seed}"));
         replays += verdict.replays;
     }
     assert!(replays > 10, "{replays} replays show little");
@@ -84,4 +88,9 @@ fn h24_the_epoch_at_the_keeping_is_noticed() {
 #[test]
 fn a_handler_whose_changes_are_not_its_own_is_noticed() {
     is_noticed(Fault::ContextLost, Broken::Stale);
+}
+
+#[test]
+fn a_copy_that_hears_of_no_change_is_noticed() {
+    is_noticed(Fault::ChangesUnheard, Broken::Stale);
 }

@@ -14,22 +14,28 @@ use crate::clock::now;
 use crate::history::{End, History, Operation, Span};
 use crate::request::{Kind, Request};
 use crate::run::{ask, begin, end};
+use crate::setup::{Copies, STALENESS, Setup};
 use crate::world::World;
 
 /// The rules that these histories are about.
-pub const RULES: [Fault; 6] = [
+pub const RULES: [Fault; 7] = [
     Fault::StampAfterCommit,
     Fault::VersionsOfClient,
     Fault::MissingTagValid,
     Fault::ReleaseWithoutToken,
     Fault::EpochAtKeeping,
     Fault::ContextLost,
+    Fault::ChangesUnheard,
 ];
 
 /// Carries out the schedule for a rule.
 #[must_use]
 pub fn provoke(world: &World, rule: Fault, number: u64) -> History {
-    begin(world, number);
+    let copies = match rule {
+        Fault::ChangesUnheard => Copies::Tracking,
+        _ => Copies::None,
+    };
+    begin(world, number, Setup::all(copies));
     let play = Play {
         world,
         number,
@@ -42,6 +48,7 @@ pub fn provoke(world: &World, rule: Fault, number: u64) -> History {
         Fault::MissingTagValid => play.a_tag_is_lost(),
         Fault::ReleaseWithoutToken => play.a_lock_is_lost(),
         Fault::EpochAtKeeping => play.a_stamp_is_lost(),
+        Fault::ChangesUnheard => play.a_trusted_copy_is_ended(),
         _ => play.a_row_is_changed(),
     };
     let mut history = History {
@@ -119,6 +126,18 @@ impl Play<'_> {
         drop(redis);
         self.ask(1, Kind::Plain, Manner::default());
         self.ask(2, Kind::Cached, Manner::default());
+        Vec::new()
+    }
+
+    /// Replayed without a question until another changes the row, and asked for again when that must have been heard of.
+    fn a_trusted_copy_is_ended(&self) -> Vec<Span> {
+        eventually("a copy answers by itself", || {
+            self.ask(0, Kind::Cached, Manner::default());
+            self.world.by_copies(0)[1] > 0
+        });
+        self.ask(1, Kind::Plain, Manner::default());
+        thread::sleep(Duration::from_micros(STALENESS));
+        self.ask(0, Kind::Cached, Manner::default());
         Vec::new()
     }
 

@@ -12,6 +12,9 @@
 //!   delivered, or for as long as the record lives if the process that owes it dies, *another* process may replay. So a
 //!   replay is excused if each of the changes that ended it is of a plain writer in another process, whose reply said
 //!   that it owed, or who has left no reply that could have said so.
+//! * **Unheard**: with `Local::tracking` a process may replay what *another* has changed until it hears of it, for at most
+//!   the staleness that it was told. So a replay by such a process is excused if it was sent within that time after the
+//!   change was surely committed. Its stamp is older than that, so this is never more than was promised.
 //! * **Lost**: the store lost a lock: from when its holder's request was sent until the next holder had entered, the store
 //!   was flushed, evicted something, or was started anew. Or the lease was over by then, and its holder knew that it had
 //!   lost it; a holder that lost it sooner is no excuse.
@@ -61,8 +64,10 @@ impl fmt::Display for Offence {
 pub struct Verdict {
     /// Each break.
     pub offences: Vec<Offence>,
-    /// How many stale replays were excused.
+    /// How many stale replays were excused, as a stamp was owed.
     pub owed: usize,
+    /// How many were, as the change was not heard of yet.
+    pub unheard: usize,
     /// How many overlaps were excused.
     pub lost: usize,
     /// How many replays there were.

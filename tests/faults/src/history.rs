@@ -23,6 +23,8 @@ pub struct Operation {
     pub request: Request,
     /// Which process was asked; one that was started anew is another one.
     pub process: u64,
+    /// How long that may not hear of another's change.
+    pub staleness: Micros,
     /// When it was sent: not before this.
     pub sent: Micros,
     /// When its end was seen: not after this.
@@ -164,6 +166,9 @@ pub struct History {
     pub turns: Vec<Turn>,
     /// When the store may have lost what it had.
     pub losses: Vec<Span>,
+    /// How many replays were made by copies, as far as those who made them were not killed: those that the store was asked
+    /// about, and those that it was not.
+    pub by_copies: [u64; 2],
     /// What was wrong with the keys that were left.
     pub leaks: Vec<String>,
 }

@@ -24,5 +24,6 @@ pub mod keys;
 pub mod nemesis;
 pub mod request;
 pub mod run;
+pub mod setup;
 pub mod worker;
 pub mod world;

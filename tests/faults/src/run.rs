@@ -5,14 +5,18 @@ use std::thread;
 use std::time::Duration;
 
 use crate::client::{self, Manner};
-use crate::history::{Change, End, History, Operation, Reply, Turn};
+use crate::history::{Change, End, History, Operation, Reply, Turn, Way};
 use crate::keys;
 use crate::nemesis::rage;
 use crate::request::{Kind, ROWS, Request, row};
+use crate::setup::{Copies, Setup};
 use crate::world::{WORKERS, World};
 
 /// How many clients ask at once.
 const CLIENTS: usize = 8;
+
+/// How often a client asks on for what it has got already, at most.
+const MOST_TIMES: usize = 24;
 
 /// How often a client asks for what.
 const KINDS: [(Kind, u8, u32); 5] = [
@@ -25,8 +29,8 @@ const KINDS: [(Kind, u8, u32); 5] = [
 
 /// Has so many operations done on fresh rows, while the nemesis rages.
 #[must_use]
-pub fn random(world: &World, number: u64, operations: usize, seed: u64) -> History {
-    begin(world, number);
+pub fn random(world: &World, number: u64, operations: usize, seed: u64, setup: Setup) -> History {
+    begin(world, number, setup);
     let (tickets, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut history = History::default();
     let mut seeds = fastrand::Rng::with_seed(seed);
@@ -54,7 +58,8 @@ pub fn random(world: &World, number: u64, operations: usize, seed: u64) -> Histo
 }
 
 /// Fresh rows, an empty Redis, and workers that are ready.
-pub fn begin(world: &World, number: u64) {
+pub fn begin(world: &World, number: u64, setup: Setup) {
+    world.set_up(setup);
     let rows: Vec<_> = (0..ROWS)
         .map(|one| format!("({}, 0)", row(number, one)))
         .collect();
@@ -65,6 +70,10 @@ pub fn begin(world: &World, number: u64) {
     ));
     world.redis().ask(&["FLUSHALL"]);
     world.await_ready();
+    // What is counted so far belongs to no history.
+    for worker in 0..WORKERS {
+        let _ = world.by_copies(worker);
+    }
 }
 
 /// What the servers say of it.
@@ -72,6 +81,11 @@ pub fn end(world: &World, number: u64, history: &mut History) {
     for worker in 0..WORKERS {
         // What was told to go wrong next must go wrong no more.
         world.proxy(worker).swallow_answers(0);
+    }
+    for worker in 0..WORKERS {
+        for (total, more) in history.by_copies.iter_mut().zip(world.by_copies(worker)) {
+            *total += more;
+        }
     }
     world.await_ready();
     history.leaks = keys::leaks(&world.redis());
@@ -101,16 +115,45 @@ fn ask_at_random(
             name,
         };
         let manner = manner(&mut random);
-        let operation = loop {
-            if let Some(operation) = ask(world, random.usize(..WORKERS), request, manner) {
-                break operation;
+        let (worker, operation) = loop {
+            let worker = random.usize(..WORKERS);
+            if let Some(operation) = ask(world, worker, request, manner) {
+                break (worker, operation);
             }
         };
         if matches!(&operation.end, End::Reply(Reply { status: 503, .. })) {
             // As a client does that is told to try again later, only sooner.
             thread::sleep(Duration::from_millis(random.u64(20..120)));
         }
+        let is_ran = matches!(&operation.end, End::Reply(Reply { status: 200, .. }));
         done.push(operation);
+        if kind == Kind::Cached && is_ran && world.worker(worker).copies != Copies::None {
+            done.extend(ask_on(world, worker, request, &mut random));
+        }
+    }
+    done
+}
+
+/// Asks the same of the same worker for some time, or until there is no replay: only then has a copy of it any use.
+/// These operations come on top.
+fn ask_on(
+    world: &World,
+    worker: usize,
+    request: Request,
+    random: &mut fastrand::Rng,
+) -> Vec<Operation> {
+    let mut done = Vec::new();
+    for _ in 0..random.usize(..MOST_TIMES) {
+        let Some(operation) = ask(world, worker, request, Manner::default()) else {
+            break;
+        };
+        let is_replayed =
+            matches!(&operation.end, End::Reply(Reply { way, .. }) if *way != Way::Own);
+        done.push(operation);
+        if !is_replayed {
+            break;
+        }
+        thread::sleep(Duration::from_micros(random.u64(..4_000)));
     }
     done
 }
@@ -118,14 +161,15 @@ fn ask_at_random(
 /// Sends a request to a worker; nothing if that is dead just now.
 #[must_use]
 pub fn ask(world: &World, worker: usize, request: Request, manner: Manner) -> Option<Operation> {
-    let (port, process) = {
+    let (port, process, staleness) = {
         let worker = world.worker(worker);
-        (worker.port, worker.process)
+        (worker.port, worker.process, worker.copies.staleness())
     };
     let (sent, ended, end) = client::ask(port, request, manner)?;
     Some(Operation {
         request,
         process,
+        staleness,
         sent,
         ended,
         end,

@@ -8,8 +8,10 @@ use diesel::PgConnection;
 use diesel::r2d2::{ConnectionManager, Pool};
 use idempotent_runtime::__private::faults::{Fault, switch_on};
 use idempotent_runtime::{Idempotent, RedisStore};
+use metrics_util::debugging::DebuggingRecorder;
 
 use crate::history::{CLAIM, CLAIM_CAP};
+use crate::setup::Copies;
 
 mod handlers;
 mod owing;
@@ -25,6 +27,9 @@ pub const REDIS: &str = "FAULTS_REDIS";
 pub const PROCESS: &str = "FAULTS_PROCESS";
 /// The rule that it breaks, if any.
 pub const BROKEN: &str = "FAULTS_BROKEN";
+
+/// What it has copies of, see [`Copies::as_str`].
+pub const COPIES: &str = "FAULTS_COPIES";
 
 /// The application's name in keys.
 pub const APPLICATION: &str = "faults";
@@ -47,13 +52,17 @@ pub async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     if let Ok(name) = std::env::var(BROKEN) {
         switch_on(fault(&name).ok_or("no such fault")?);
     }
+    let recorder = DebuggingRecorder::new();
+    let meters = recorder.snapshotter();
+    recorder.install()?;
+    let copies = Copies::read(&std::env::var(COPIES)?).ok_or("no such copies")?;
     let (database, redis) = (std::env::var(DATABASE)?, std::env::var(REDIS)?);
     let process: u64 = std::env::var(PROCESS)?.parse()?;
     let notes = Notes::builder()
         .max_size(4)
         .build(ConnectionManager::new(&database))?;
     let idempotent = Idempotent::builder(APPLICATION)
-        .store(connected(&redis).await)
+        .store(connected(&redis, copies).await)
         .claim(
             Duration::from_micros(CLAIM),
             Duration::from_micros(CLAIM_CAP),
@@ -68,6 +77,7 @@ pub async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         App::new()
             .app_data(web::Data::new(notes.clone()))
             .app_data(web::Data::new(handlers::Process(process)))
+            .app_data(web::Data::new(meters.clone()))
             .configure(idempotent.configure(&pool))
             .configure(handlers::all)
     })
@@ -81,9 +91,13 @@ pub async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// A worker may be started while the store is away.
-async fn connected(url: &str) -> RedisStore {
+async fn connected(url: &str, copies: Copies) -> RedisStore {
     loop {
-        match RedisStore::builder(url).deadline(DEADLINE).connect().await {
+        let mut store = RedisStore::builder(url).deadline(DEADLINE);
+        if let Some(local) = copies.local() {
+            store = store.local(local);
+        }
+        match store.connect().await {
             Ok(store) => return store,
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use support::{Postgres, Proxy, Redis, Server, eventually, free_port};
+use support::{Flavor, Postgres, Proxy, Redis, Server, eventually, free_port};
 use tempfile::TempDir;
 
 use crate::client;
 use crate::clock::now;
 use crate::history::{Span, Way};
+use crate::setup::{Copies, Setup};
 use crate::worker;
 
 /// How many workers there are.
@@ -28,6 +29,7 @@ pub struct World {
     database: String,
     port: u16,
     data: TempDir,
+    setup: Mutex<Setup>,
     redis: RwLock<Redis>,
     proxies: Vec<Proxy>,
     workers: Vec<RwLock<Worker>>,
@@ -43,6 +45,8 @@ pub struct Worker {
     pub port: u16,
     /// Which process it is.
     pub process: u64,
+    /// What it has copies of.
+    pub copies: Copies,
 }
 
 impl World {
@@ -54,7 +58,8 @@ impl World {
         postgres.execute_in(&database, worker::SCHEMA);
         let data = tempfile::tempdir().expect("a directory for what Redis saves");
         let port = free_port();
-        let redis = RwLock::new(redis(port, &data));
+        let setup = Setup::all(Copies::None);
+        let redis = RwLock::new(redis(setup.flavor, port, &data));
         let mut world = Self {
             program,
             broken: broken.map(str::to_owned),
@@ -62,6 +67,7 @@ impl World {
             database,
             port,
             data,
+            setup: Mutex::new(setup),
             redis,
             proxies: (0..WORKERS).map(|_| Proxy::start(port)).collect(),
             workers: Vec::new(),
@@ -72,6 +78,25 @@ impl World {
             .map(|number| RwLock::new(world.worker_at(number)))
             .collect();
         world
+    }
+
+    /// Has the servers be as they are to be from now on.
+    pub fn set_up(&self, setup: Setup) {
+        let before = self.setup();
+        *self.setup.lock().unwrap_or_else(PoisonError::into_inner) = setup;
+        if before.flavor != setup.flavor {
+            self.forget_saved();
+            self.restart_redis(|| ());
+        }
+        for number in 0..WORKERS {
+            if before.copies[number] != setup.copies[number] {
+                self.restart_worker(number);
+            }
+        }
+    }
+
+    fn setup(&self) -> Setup {
+        *self.setup.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The proxy between a worker and the Redis.
@@ -113,6 +138,7 @@ impl World {
 
     fn worker_at(&self, number: usize) -> Worker {
         let process = self.processes.fetch_add(1, Ordering::Relaxed) + 1;
+        let copies = self.setup().copies[number];
         let mut command = Command::new(&self.program);
         command
             .arg("worker")
@@ -121,7 +147,8 @@ impl World {
                 worker::REDIS,
                 format!("redis://127.0.0.1:{}/", self.proxies[number].port()),
             )
-            .env(worker::PROCESS, process.to_string());
+            .env(worker::PROCESS, process.to_string())
+            .env(worker::COPIES, copies.as_str());
         if let Some(broken) = &self.broken {
             command.env(worker::BROKEN, broken);
         }
@@ -132,6 +159,7 @@ impl World {
             server,
             port: port.expect("a worker says its port"),
             process,
+            copies,
         }
     }
 
@@ -142,13 +170,26 @@ impl World {
         let mut place = self.redis.write().unwrap_or_else(PoisonError::into_inner);
         place.server().kill();
         gone();
-        *place = redis(self.port, &self.data);
+        *place = redis(self.setup().flavor, self.port, &self.data);
         Span { from, to: now() }
     }
 
     /// The Redis has nothing saved.
     pub fn forget_saved(&self) {
         let _ = std::fs::remove_file(self.data.path().join(DUMP));
+    }
+
+    /// How many replays a worker has made by copies since it was asked for the last time: those that the Redis was
+    /// asked about, and those that it was not.
+    #[must_use]
+    pub fn by_copies(&self, number: usize) -> [u64; 2] {
+        let port = self.worker(number).port;
+        let told = client::command(port, "POST", "/copies").map(|reply| reply.body);
+        let told = told.and_then(|told| {
+            let (asked, trusted) = told.split_once(' ')?;
+            Some([asked.parse().ok()?, trusted.parse().ok()?])
+        });
+        told.unwrap_or_default()
     }
 
     /// Returns when each worker replies, keeps its reply, and owes nothing.
@@ -166,7 +207,7 @@ impl World {
 }
 
 /// It keeps nothing unless it is told to, but reads what there is.
-fn redis(port: u16, data: &TempDir) -> Redis {
+fn redis(flavor: Flavor, port: u16, data: &TempDir) -> Redis {
     let directory = data.path().display().to_string();
-    Redis::start_on(port, &["--dir", &directory, "--dbfilename", DUMP])
+    flavor.start_on(port, &["--dir", &directory, "--dbfilename", DUMP])
 }

@@ -15,6 +15,8 @@ const PRIMARIES: usize = 3;
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<Redis>,
+    /// Where each listens for clients with TLS, if any does.
+    tls_ports: Vec<u16>,
 }
 
 impl Flavor {
@@ -25,17 +27,30 @@ impl Flavor {
     /// When the server is not installed, or they do not become a cluster.
     #[must_use]
     pub fn start_cluster(self) -> RedisCluster {
-        let nodes: Vec<_> = (0..2 * PRIMARIES).map(|_| self.start_node()).collect();
-        let cluster = RedisCluster { nodes };
-        cluster.meet();
-        cluster.replicate();
-        cluster
+        let nodes = (0..2 * PRIMARIES).map(|_| self.start_node(&[])).collect();
+        RedisCluster::of(nodes, Vec::new())
     }
 
-    fn start_node(self) -> Redis {
+    /// The same with TLS, among the servers, too; `arguments` say by which certificates. Without TLS they listen as well.
+    ///
+    /// # Panics
+    ///
+    /// As [`start_cluster`](Self::start_cluster) does.
+    #[must_use]
+    pub fn start_cluster_with_tls(self, arguments: &[&str]) -> RedisCluster {
+        let ports: Vec<_> = (0..2 * PRIMARIES).map(|_| free_port()).collect();
+        let start = |port: &u16| {
+            let port = port.to_string();
+            let tls = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+            self.start_node(&[&["--tls-port", &port], &tls[..], arguments].concat())
+        };
+        RedisCluster::of(ports.iter().map(start).collect(), ports)
+    }
+
+    fn start_node(self, arguments: &[&str]) -> Redis {
         // The default, 10,000 more than the other, may be no port.
         let bus = free_port().to_string();
-        self.start_with(&[
+        let own = [
             "--cluster-enabled",
             "yes",
             "--cluster-port",
@@ -44,11 +59,19 @@ impl Flavor {
             "1000",
             "--repl-diskless-sync-delay",
             "0",
-        ])
+        ];
+        self.start_with(&[&own[..], arguments].concat())
     }
 }
 
 impl RedisCluster {
+    fn of(nodes: Vec<Redis>, tls_ports: Vec<u16>) -> Self {
+        let cluster = Self { nodes, tls_ports };
+        cluster.meet();
+        cluster.replicate();
+        cluster
+    }
+
     /// The servers; those that had slots at first come first, and each one's replica is three places behind it.
     #[must_use]
     pub fn nodes(&self) -> &[Redis] {
@@ -61,6 +84,13 @@ impl RedisCluster {
         self.nodes.iter().map(Redis::url).collect()
     }
 
+    /// The URLs of all with TLS.
+    #[must_use]
+    pub fn tls_urls(&self) -> Vec<String> {
+        let url = |port| format!("rediss://127.0.0.1:{port}/");
+        self.tls_ports.iter().map(url).collect()
+    }
+
     fn meet(&self) {
         let (first, others) = self.nodes.split_first().expect("there are some");
         for (number, node) in self.nodes.iter().enumerate() {
@@ -71,8 +101,9 @@ impl RedisCluster {
             let bounds = [bounds[0], bounds[1] - 1].map(|slot| slot.to_string());
             node.ask(&["CLUSTER", "ADDSLOTSRANGE", &bounds[0], &bounds[1]]);
         }
-        for node in others {
-            let port = node.port().to_string();
+        for (number, node) in (1..).zip(others) {
+            let tls = self.tls_ports.get(number).copied();
+            let port = tls.unwrap_or(node.port()).to_string();
             let bus = node.config("cluster-port");
             first.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }

@@ -28,15 +28,22 @@ impl Redis {
     pub fn try_ask(&self, words: &[&str]) -> Result<Vec<String>> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         stream.set_read_timeout(Some(DEADLINE))?;
-        let mut command = format!("*{}\r\n", words.len());
-        for word in words {
-            command += &format!("${}\r\n{word}\r\n", word.len());
+        if let Some(password) = &self.password {
+            exchange(&mut stream, &["AUTH", password])?;
         }
-        stream.write_all(command.as_bytes())?;
-        let mut answer = Vec::new();
-        read(&mut BufReader::new(stream), &mut answer)?;
-        Ok(answer)
+        exchange(&mut stream, words)
     }
+}
+
+fn exchange(stream: &mut TcpStream, words: &[&str]) -> Result<Vec<String>> {
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        command += &format!("${}\r\n{word}\r\n", word.len());
+    }
+    stream.write_all(command.as_bytes())?;
+    let mut answer = Vec::new();
+    read(&mut BufReader::new(stream), &mut answer)?;
+    Ok(answer)
 }
 
 fn read(reader: &mut impl BufRead, words: &mut Vec<String>) -> Result<()> {

@@ -22,7 +22,24 @@ impl Flavor {
     /// When the server is not installed, or they do not find each other.
     #[must_use]
     pub fn start_sentinels(self) -> RedisSentinels {
-        let options = ["--repl-diskless-sync-delay", "0"];
+        self.start_sentinels_behind(None)
+    }
+
+    /// The same, where the Sentinels have a password, and the servers another one.
+    ///
+    /// # Panics
+    ///
+    /// As [`start_sentinels`](Self::start_sentinels) does.
+    #[must_use]
+    pub fn start_sentinels_with(self, sentinels: &str, servers: &str) -> RedisSentinels {
+        self.start_sentinels_behind(Some([sentinels, servers]))
+    }
+
+    fn start_sentinels_behind(self, passwords: Option<[&str; 2]>) -> RedisSentinels {
+        let mut options = vec!["--repl-diskless-sync-delay", "0"];
+        if let Some([_, servers]) = passwords {
+            options.extend(["--requirepass", servers, "--masterauth", servers]);
+        }
         let primary = self.start_with(&options);
         let port = primary.port().to_string();
         let replica =
@@ -30,7 +47,9 @@ impl Flavor {
         eventually("it follows its primary", || {
             replica.ask(&["INFO", "replication"])[0].contains("master_link_status:up")
         });
-        let sentinels: Vec<_> = (0..3).map(|_| self.start_sentinel(&port)).collect();
+        let sentinels: Vec<_> = (0..3)
+            .map(|_| self.start_sentinel(&port, passwords))
+            .collect();
         for sentinel in &sentinels {
             eventually("all know all", || {
                 sentinel.ask(&["INFO", "sentinel"])[0].contains("slaves=1,sentinels=3")
@@ -42,15 +61,21 @@ impl Flavor {
         }
     }
 
-    fn start_sentinel(self, primary: &str) -> Redis {
+    fn start_sentinel(self, primary: &str, passwords: Option<[&str; 2]>) -> Redis {
         let (home, port) = (home::new(User::Same), free_port());
         let name = RedisSentinels::NAME;
-        let settings = format!(
+        let mut settings = format!(
             "port {port}\nbind 127.0.0.1\n\
              sentinel monitor {name} 127.0.0.1 {primary} 2\n\
              sentinel down-after-milliseconds {name} 1000\n\
              sentinel failover-timeout {name} 3000\n"
         );
+        if let Some([sentinels, servers]) = passwords {
+            settings += &format!(
+                "requirepass {sentinels}\nsentinel sentinel-pass {sentinels}\n\
+                 sentinel auth-pass {name} {servers}\n"
+            );
+        }
         let file = home.path().join("sentinel.conf");
         std::fs::write(&file, settings).expect("a file in one's own directory");
         let mut command = Command::new(self.program());
@@ -58,7 +83,11 @@ impl Flavor {
         command.current_dir(home.path());
         let server = Server::start_in(home, &command, User::Same, Stop::Term);
         server.await_line("+monitor master");
-        Redis { server, port }
+        Redis {
+            server,
+            port,
+            password: passwords.map(|[sentinels, _]| sentinels.to_owned()),
+        }
     }
 }
 

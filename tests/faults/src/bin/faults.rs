@@ -5,16 +5,17 @@ use std::process::ExitCode;
 use faults::check::{Broken, Verdict, check};
 use faults::history::{End, History};
 use faults::run::random;
+use faults::setup::{Copies, Setup};
 use faults::worker;
 use faults::world::World;
 
-const USAGE: &str =
-    "usage: faults [--histories N] [--seed S] [--operations N] [--broken RULE] [--verbose]";
+const USAGE: &str = "usage: faults [--histories N] [--seed S] [--operations N] [--copies COPIES] [--broken RULE] [--verbose]";
 
 struct Arguments {
     histories: u64,
     seed: u64,
     operations: usize,
+    copies: Option<Copies>,
     broken: Option<String>,
     verbose: bool,
 }
@@ -23,7 +24,9 @@ struct Arguments {
 struct Totals {
     operations: usize,
     replays: usize,
+    by_copies: [u64; 2],
     owed: usize,
+    unheard: usize,
     lost: usize,
     broken: [usize; 5],
 }
@@ -44,10 +47,11 @@ fn main() -> ExitCode {
     let mut totals = Totals::default();
     for number in 1..=arguments.histories {
         let seed = arguments.seed + number - 1;
-        let history = random(&world, number, arguments.operations, seed);
+        let setup = Setup::of(seed, arguments.copies);
+        let history = random(&world, number, arguments.operations, seed, setup);
         let verdict = check(&history);
         if arguments.verbose || !verdict.offences.is_empty() {
-            tell(seed, &history, &verdict);
+            tell(seed, setup, &history, &verdict);
         }
         totals.add(&history, &verdict);
     }
@@ -74,6 +78,7 @@ impl Arguments {
             histories: 20,
             seed: 1,
             operations: 200,
+            copies: None,
             broken: None,
             verbose: false,
         };
@@ -82,6 +87,7 @@ impl Arguments {
                 "--histories" => arguments.histories = words.next()?.parse().ok()?,
                 "--seed" => arguments.seed = words.next()?.parse().ok()?,
                 "--operations" => arguments.operations = words.next()?.parse().ok()?,
+                "--copies" => arguments.copies = Some(Copies::read(&words.next()?)?),
                 "--broken" => arguments.broken = Some(words.next()?),
                 "--verbose" => arguments.verbose = true,
                 _ => return None,
@@ -108,7 +114,11 @@ impl Totals {
     fn add(&mut self, history: &History, verdict: &Verdict) {
         self.operations += history.operations.len();
         self.replays += verdict.replays;
+        for (total, more) in self.by_copies.iter_mut().zip(history.by_copies) {
+            *total += more;
+        }
         self.owed += verdict.owed;
+        self.unheard += verdict.unheard;
         self.lost += verdict.lost;
         for (total, broken) in self.broken.iter_mut().zip(BROKEN) {
             *total += verdict.count(broken);
@@ -119,11 +129,14 @@ impl Totals {
         let Self {
             operations,
             replays,
+            by_copies: [asked, trusted],
             owed,
+            unheard,
             lost,
             broken,
         } = self;
-        println!("replays={replays} excused: owed={owed} lost={lost}");
+        println!("replays={replays} by copies: strict={asked} trusted={trusted}");
+        println!("excused: owed={owed} unheard={unheard} lost={lost}");
         let [stale, overlaps, torn, stuck, leaked] = broken;
         println!(
             "histories={histories} operations={operations} stale={stale} overlaps={overlaps} torn={torn} stuck={stuck} leaked={leaked}"
@@ -131,11 +144,12 @@ impl Totals {
     }
 }
 
-fn tell(seed: u64, history: &History, verdict: &Verdict) {
+fn tell(seed: u64, setup: Setup, history: &History, verdict: &Verdict) {
     println!(
-        "seed {seed}: {} operations, {} replays, {} changes, {} turns, {} losses",
+        "seed {seed}: {setup:?}: {} operations, {} replays, {:?} by copies, {} changes, {} turns, {} losses",
         history.operations.len(),
         verdict.replays,
+        history.by_copies,
         history.changes.len(),
         history.turns.len(),
         history.losses.len(),

@@ -122,20 +122,25 @@ impl<'a> Known<'a> {
         if ended.is_some_and(|ended| ended + RECORD + SLACK < operation.sent) {
             verdict.found(Broken::Leaked, format!("an old record: {operation:?}"));
         }
-        let mut excused = false;
+        let (mut owed, mut unheard) = (false, false);
         for later in self.ended_by(&reply.run, operation.sent) {
-            if !self.may_be_owed(later, operation.process) {
-                let shown = format!("{later:?} came before {operation:?}");
+            if may_be_unheard(later, operation) {
+                unheard = true;
+            } else if self.may_be_owed(later.change, operation.process) {
+                owed = true;
+            } else {
+                let (change, by) = (later.change, later.by);
+                let shown = format!("{change:?}, by {by}, came before {operation:?}");
                 verdict.found(Broken::Stale, shown);
                 return;
             }
-            excused = true;
         }
-        verdict.owed += usize::from(excused);
+        verdict.owed += usize::from(owed);
+        verdict.unheard += usize::from(unheard && !owed);
     }
 
     /// The changes by others that were surely committed by then, of rows that this execution has changed before.
-    fn ended_by(&self, run: &str, by: Micros) -> impl Iterator<Item = &'a Change> {
+    fn ended_by(&self, run: &str, by: Micros) -> impl Iterator<Item = &Committed<'a>> {
         let own = self.runs.get(run).into_iter().flatten();
         own.flat_map(move |own| {
             self.rows
@@ -147,7 +152,6 @@ impl<'a> Known<'a> {
                     change.version > own.version && change.run != run && later.by <= by
                 })
         })
-        .map(|later| later.change)
     }
 
     fn may_be_owed(&self, change: &Change, replayed_by: u64) -> bool {
@@ -155,6 +159,10 @@ impl<'a> Known<'a> {
             && change.process != replayed_by
             && !self.owe_nothing.contains(change.run.as_str())
     }
+}
+
+fn may_be_unheard(later: &Committed<'_>, operation: &Operation) -> bool {
+    later.change.process != operation.process && operation.sent < later.by + operation.staleness
 }
 
 /// The changes of each row, by version.

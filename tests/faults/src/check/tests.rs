@@ -36,6 +36,7 @@ fn operation(kind: Kind, process: u64, (sent, ended): (u64, u64), end: End) -> O
     Operation {
         request: request(kind),
         process,
+        staleness: 0,
         sent,
         ended,
         end,
@@ -114,6 +115,19 @@ fn what_a_plain_writer_owes_is_excused_in_other_processes_only() {
     assert_eq!(check(&history).owed, 1);
     history.operations[2].process = 1;
     assert_eq!(counts(&history), STALE);
+}
+
+#[test]
+fn a_change_may_be_unheard_for_as_long_as_was_promised_and_in_other_processes_only() {
+    let of = |process, sent| {
+        let mut history = replayed(Kind::Locked, false, (sent, sent + 1));
+        history.operations[2].process = process;
+        history.operations[2].staleness = 100;
+        (counts(&history), check(&history).unheard)
+    };
+    assert_eq!(of(2, 129), (CLEAN, 1));
+    assert_eq!(of(2, 130), (STALE, 0));
+    assert_eq!(of(1, 31), (STALE, 0));
 }
 
 #[test]

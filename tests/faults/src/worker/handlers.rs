@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, get, post, put};
 use diesel::prelude::*;
 use idempotent_runtime::__private::faults::{Point, die_at};
 use idempotent_runtime::{Db, Lease, TrackedConnection, idempotent};
+use metrics_util::debugging::{DebugValue, Snapshotter};
 use serde::Deserialize;
 
 use super::tables::{Item, changes, items, turns};
@@ -245,6 +246,26 @@ async fn die(path: Path<(usize, u64)>) -> HttpResponse {
         .finish()
 }
 
+/// How many replays were made by copies since this was asked for the last time, see
+/// [`by_copies`](crate::world::World::by_copies).
+#[post("/copies")]
+async fn copies(meters: Data<Snapshotter>) -> String {
+    let seen = meters.snapshot().into_vec();
+    let count = |by: &str| {
+        let counts = seen.iter().filter_map(|(key, .., value)| match value {
+            DebugValue::Counter(count)
+                if key.key().name() == "idempotent_local_hits_total"
+                    && key.key().labels().any(|label| label.value() == by) =>
+            {
+                Some(*count)
+            }
+            _ => None,
+        });
+        counts.sum::<u64>()
+    };
+    format!("{} {}", count("redis"), count("tracking"))
+}
+
 pub(super) fn all(config: &mut ServiceConfig) {
     config
         .service(cached)
@@ -252,5 +273,6 @@ pub(super) fn all(config: &mut ServiceConfig) {
         .service(both)
         .service(plain)
         .service(read)
-        .service(die);
+        .service(die)
+        .service(copies);
 }

@@ -5,6 +5,7 @@ use support::RedisCluster;
 use super::*;
 
 mod load;
+mod ways;
 
 on_both![
     it_keeps_the_contract_in_a_cluster,
@@ -18,7 +19,6 @@ on_both![
     a_cluster_that_is_stalled_costs_its_deadline_once,
     an_unknown_record_in_a_cluster_is_a_miss_and_removed,
     what_is_no_cluster_is_told,
-    a_user_of_a_cluster_needs_no_more_rights_than_documented,
 ];
 
 async fn join(cluster: &RedisCluster) -> RedisStore {
@@ -321,15 +321,4 @@ async fn what_is_no_cluster_is_told(flavor: Flavor) {
     assert!(RedisStore::cluster(Vec::<String>::new()).await.is_err());
     let numbered = RedisStore::cluster([format!("{}1", redis.url())]).await;
     assert!(numbered.unwrap_err().to_string().contains("database 0"));
-}
-
-async fn a_user_of_a_cluster_needs_no_more_rights_than_documented(flavor: Flavor) {
-    let cluster = flavor.start_cluster();
-    for node in cluster.nodes() {
-        let user = format!("ACL SETUSER shop {} +asking +cluster|slots", ways::RIGHTS);
-        let _: () = send(node, &user);
-    }
-    // One server is enough to find the others.
-    let url = ways::url(&cluster.nodes()[4], "shop:s3cr%3At");
-    suite::check(async || RedisStore::cluster([url.clone()]).await.unwrap()).await;
 }

@@ -9,6 +9,7 @@ on_both![
     h24_a_failover_by_sentinel_ends_records,
     h24_a_primary_that_sentinel_names_no_more_is_left,
     an_unknown_name_is_told,
+    sentinels_and_their_servers_have_passwords_of_their_own,
 ];
 
 async fn find(sentinels: &RedisSentinels) -> RedisStore {
@@ -76,6 +77,55 @@ async fn an_unknown_name_is_told(flavor: Flavor) {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("\"other\""), "{error}");
+}
+
+async fn sentinels_and_their_servers_have_passwords_of_their_own(flavor: Flavor) {
+    let sentinels = flavor.start_sentinels_with("s3ntinels", "s3rvers");
+    let of = |urls: Vec<String>, servers: &str| {
+        RedisStore::sentinel_builder(RedisSentinels::NAME, urls)
+            .servers(format!("redis://{servers}any/"))
+    };
+    suite::check(async || {
+        let store = of(sentinels.urls(), ":s3rvers@").connect().await;
+        store.unwrap()
+    })
+    .await;
+    // Neither is taken for the other, none is not enough, and no message tells them.
+    let without = sentinels.sentinels().iter();
+    let without: Vec<_> = without
+        .map(|one| format!("redis://127.0.0.1:{}/", one.port()))
+        .collect();
+    for (urls, servers, why) in [
+        (sentinels.urls(), "", "NOAUTH"),
+        (sentinels.urls(), ":s3ntinels@", "password"),
+        (without, ":s3rvers@", "NOAUTH"),
+    ] {
+        let error = of(urls, servers).connect().await.unwrap_err();
+        let message = format!("{error} {error:?}");
+        assert!(
+            message.to_lowercase().contains(&why.to_lowercase()),
+            "{message}"
+        );
+        assert!(
+            !message.contains("s3ntinels") && !message.contains("s3rvers"),
+            "{message}"
+        );
+    }
+    // A user of the Sentinels needs no more than is documented.
+    let mut urls = Vec::new();
+    for sentinel in sentinels.sentinels() {
+        let rights = "+sentinel|get-master-addr-by-name";
+        sentinel.ask(&["ACL", "SETUSER", "shop", "on", ">asks", "-@all", rights]);
+        urls.push(ways::url(sentinel, "shop:asks"));
+    }
+    let store = of(urls, ":s3rvers@").connect().await.unwrap();
+    run(&store, "a", &["t"]).await;
+    sentinels.servers()[0].server().kill();
+    comes_back(&store).await;
+    assert!(!is_hit(&store, "a").await);
+    run(&store, "a", &["t"]).await;
+    assert!(is_hit(&store, "a").await);
+    eventually_async("who waits is woken", async || is_waking(&store).await).await;
 }
 
 /// Whether a lock that is freed wakes who waits for it, long before the second look.

