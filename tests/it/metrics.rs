@@ -121,6 +121,8 @@ macro_rules! ask {
     };
 }
 
+mod cluster;
+
 fn sqlite() -> Sqlite {
     let sqlite = Sqlite::new();
     sqlite.execute("INSERT INTO users (email, name) VALUES ('a', 'Ann')");
