@@ -277,7 +277,8 @@ impl FunctionRow {
             };
         }
         let mut body = Source::mentions(&self.text, catalog);
-        body.every = self.language == "plpgsql" && words(&fold(&self.text)).contains("execute");
+        // Text made at run time, or a prepared statement.
+        body.every = words(&fold(&self.text)).contains("execute");
         body
     }
 
