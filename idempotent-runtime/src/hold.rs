@@ -128,28 +128,38 @@ impl Hold {
             self.keeper.unwatch(Kind::Claim, &claim);
             if !self.ended.load(Ordering::Acquire) {
                 let counted = counted.clone();
-                self.keeper.finish(move |store| async move {
-                    let _counted = counted;
-                    store.release(&claim).await
+                self.keeper.finish(move |store, _| {
+                    let (claim, counted) = (claim.clone(), counted.clone());
+                    async move {
+                        let _counted = counted;
+                        store.release(&claim).await
+                    }
                 });
             }
         }
         if let Some(lock) = self.lock.take() {
             self.keeper.unwatch(Kind::Lock, &lock);
             let (locked, lost) = (self.locked, Arc::clone(self.lost()));
-            self.keeper.finish(move |store| async move {
-                let _counted = counted;
-                if !store.unlock(&lock).await? && locked {
-                    // Once for one lease: the keeper may have told already.
-                    if !lost.swap(true, Ordering::AcqRel) {
-                        meters::lease_lost(Kind::Lock);
+            self.keeper.finish(move |store, is_first| {
+                let (lock, lost, counted) = (lock.clone(), Arc::clone(&lost), counted.clone());
+                async move {
+                    let _counted = counted;
+                    if !store.unlock(&lock).await? && locked && is_first {
+                        told_lost(&lock, &lost);
                     }
-                    tracing::warn!(execution = %lock.execution, "the lock was not this execution's any more when it was freed");
+                    Ok(())
                 }
-                Ok(())
             });
         }
     }
+}
+
+/// Once for one lease: the keeper may have told already.
+fn told_lost(lock: &Claim, lost: &AtomicBool) {
+    if !lost.swap(true, Ordering::AcqRel) {
+        meters::lease_lost(Kind::Lock);
+    }
+    tracing::warn!(execution = %lock.execution, "the lock was not this execution's any more when it was freed");
 }
 
 impl Drop for Hold {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -134,26 +134,70 @@ impl Keeper {
         }
     }
 
-    /// Does something with the store that nobody waits for: at once if it can be done at once, else on this thread.
-    pub(crate) fn finish<F, Fut>(&self, work: F)
+    /// Does something with the store that nobody waits for: at once if it can be done at once, else on the caller's own
+    /// runtime, whose connection it is asked on as well, so that no other thread must be woken. If that runtime ends
+    /// before it is done, or there is none, it is done by this thread; so it must be the same when it is done twice. The
+    /// work is told whether it is the first time.
+    pub(crate) fn finish<F, Fut>(self: &Arc<Self>, work: F)
     where
-        F: FnOnce(Arc<dyn Store>) -> Fut,
+        F: Fn(Arc<dyn Store>, bool) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
-        let work = work(Arc::clone(&self.store));
-        let mut work: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
-            if let Err(error) = work.await {
-                tracing::warn!(%error, "could not end a claim or a lock; it ends with its lease");
-            }
-        });
-        let Some(runtime) = &self.runtime else { return };
+        let own = self.runtime.as_ref().map(Runtime::handle);
+        let Some(runtime) = Handle::try_current().ok().or_else(|| own.cloned()) else {
+            return;
+        };
+        let mut task: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(end(work(Arc::clone(&self.store), true)));
         let _inside = runtime.enter();
-        if work
+        let begun = task
             .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-            .is_pending()
-        {
-            runtime.spawn(work);
+            .poll(&mut Context::from_waker(Waker::noop()));
+        if begun.is_ready() {
+            return;
+        }
+        if own.is_some_and(|own| own.id() == runtime.id()) {
+            runtime.spawn(task);
+            return;
+        }
+        let unfinished = Unfinished(Some((Arc::clone(self), work)));
+        runtime.spawn(async move {
+            task.await;
+            unfinished.is_done();
+        });
+    }
+}
+
+async fn end(work: impl Future<Output = Result<(), StoreError>>) {
+    if let Err(error) = work.await {
+        tracing::warn!(%error, "could not end a claim or a lock; it ends with its lease");
+    }
+}
+
+/// What a runtime has begun to do. If that ends before, the keeper's thread does it.
+struct Unfinished<F, Fut>(Option<(Arc<Keeper>, F)>)
+where
+    F: Fn(Arc<dyn Store>, bool) -> Fut,
+    Fut: Future<Output = Result<(), StoreError>> + Send + 'static;
+
+impl<F, Fut> Unfinished<F, Fut>
+where
+    F: Fn(Arc<dyn Store>, bool) -> Fut,
+    Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
+    fn is_done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<F, Fut> Drop for Unfinished<F, Fut>
+where
+    F: Fn(Arc<dyn Store>, bool) -> Fut,
+    Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
+    fn drop(&mut self) {
+        if let Some((keeper, work)) = self.0.take() {
+            keeper.spawn(end(work(Arc::clone(&keeper.store), false)));
         }
     }
 }

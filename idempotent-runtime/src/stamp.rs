@@ -206,8 +206,10 @@ impl Receipt for OfExecution {
     fn committed(self: Box<Self>) {
         // Work that the handler has left behind: what it changed is no dependency of the record.
         if let Some(id) = self.execution.committed(self.epoch, self.stamped) {
-            self.keeper
-                .finish(move |store| async move { store.forget(&id).await.map(|_| ()) });
+            self.keeper.finish(move |store, _| {
+                let id = id.clone();
+                async move { store.forget(&id).await.map(|_| ()) }
+            });
         }
     }
 

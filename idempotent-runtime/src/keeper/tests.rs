@@ -129,3 +129,27 @@ async fn a_run_is_under_way_until_its_lock_is_free() {
     };
     assert!(store.lock(&next, Duration::ZERO).await.unwrap());
 }
+
+/// As an actix worker that is told to stop.
+#[test]
+fn what_a_runtime_that_ends_has_not_finished_is_finished() {
+    let store = Gated::new(&[Ask::Unlock], None);
+    let keeper = Keeper::start(Arc::<Gated>::clone(&store)).unwrap();
+    let (lock, runs) = (claim(1, LEASE), Arc::<Count>::default());
+    let worker = || Builder::new_current_thread().enable_all().build().unwrap();
+    worker().block_on(async {
+        let mut hold = Hold::new(&keeper);
+        hold.will_lock(&lock);
+        assert!(store.lock(&lock, Duration::ZERO).await.unwrap());
+        hold.runs(runs.one());
+    });
+    assert!(runs.none().now_or_never().is_none());
+    store.open(true);
+    worker().block_on(runs.none());
+    let next = Claim {
+        execution: ExecutionId(2),
+        ..lock
+    };
+    let taken = store.lock(&next, Duration::ZERO).now_or_never().unwrap();
+    assert!(taken.unwrap());
+}
