@@ -4,6 +4,7 @@
 
 mod bare;
 mod fill;
+mod limits;
 mod lock;
 mod peers;
 mod replay;
@@ -18,7 +19,10 @@ fn main() -> Result<()> {
     let name = std::env::args().nth(1).ok_or("usage: candidate NAME")?;
     match name.as_str() {
         "bare" => bare::serve(),
-        "limit-one-get" => bare::serve_with_a_get(),
+        "limit-memory" => limits::serve_map(),
+        "limit-one-get" => limits::serve_get(),
+        "limit-lock" => limits::serve_turn(),
+        "limit-miss" => limits::serve_kept(),
         "memory" => replay::serve_memory(),
         "redis" => replay::serve_redis(None),
         "redis-strict" => replay::serve_redis(Some(replay::Copies::Strict)),

@@ -46,6 +46,7 @@ pub(crate) struct Row {
 /// With the same keys, then with new ones, so that a bare run stands between any two of a kind. A row stands beside
 /// those that its goal names.
 const ROWS: &[Row] = &[
+    row("limit-memory", "limit-memory", Traffic::Replay),
     row("replay-memory", "memory", Traffic::Replay).to_reach(&[Goal::at_least(1.0, "bare")]),
     row("limit-one-get", "limit-one-get", Traffic::Again).on(Keys::Redis),
     row("replay-redis", "redis", Traffic::Replay)
@@ -74,12 +75,14 @@ const ROWS: &[Row] = &[
     ),
     row("miss-memory", "memory", Traffic::Miss),
     row("idempotent-miss", "idempotent", Traffic::Miss).on(Keys::Redis),
+    row("limit-miss", "limit-miss", Traffic::Miss).on(Keys::Redis),
     row("miss-redis", "redis", Traffic::Miss)
         .on(Keys::Redis)
         .to_reach(&[
             Goal::at_least(0.35, "bare"),
             Goal::at_least(1.25, "idempotent-miss"),
         ]),
+    row("limit-lock", "limit-lock", Traffic::Fresh).on(Keys::Redis),
     row("lock-redis", "lock-redis", Traffic::Fresh)
         .on(Keys::Redis)
         .to_reach(&[Goal::at_least(0.55, "bare")]),

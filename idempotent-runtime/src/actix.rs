@@ -97,7 +97,7 @@ impl Call {
                 return response::too_large(engine.settings.body);
             }
             Err(Unbuffered::Stream(payload)) => {
-                return bypass(spec, &engine, &request, payload, handler).await;
+                return Box::pin(bypass(spec, &engine, &request, payload, handler)).await;
             }
             Err(Unbuffered::Conversation) => return response::no_conversation(),
             Err(Unbuffered::TooLarge) => return response::too_large(engine.settings.body),
@@ -132,7 +132,7 @@ impl Call {
             execution: &execution,
         };
         let entry = match promised {
-            Some(looks) => engine.enter_once(asked, looks).await,
+            Some(looks) => Box::pin(engine.enter_once(asked, looks)).await,
             None => engine.enter(asked).await,
         };
         match entry {
@@ -147,7 +147,8 @@ impl Call {
                     run,
                 };
                 let span = tracing::info_span!("idempotent.run", handler = spec.name, execution = %execution.id);
-                let run = running.call(meters::Run::begin(spec.name), handler, args);
+                // In its place from the beginning: what follows is put around it, and moved to a task of its own.
+                let run = Box::pin(running.call(meters::Run::begin(spec.name), handler, args));
                 // Where that one is not recorded, the request's own is still around it.
                 let run = execution::on_task(scope, run).instrument(span);
                 detached(spec.name, run.in_current_span()).await
@@ -240,7 +241,7 @@ struct Running {
     request: HttpRequest,
     /// The handler keeps replies.
     cached: bool,
-    run: Run,
+    run: Box<Run>,
 }
 
 impl Running {
@@ -258,14 +259,14 @@ impl Running {
             .map_into_boxed_body();
         metered.replied();
         if self.run.is_once() {
-            return once::answer(self, response).await;
+            return Box::pin(once::answer(self, response)).await;
         }
         if !self.run.is_cached() {
             return self.unkept(response);
         }
         let settings = &self.engine.settings;
         match response::take(response, settings.reply, settings.patience).await {
-            response::Taken::Whole(response, reply) => self.keep(response, reply).await,
+            response::Taken::Whole(response, reply) => Box::pin(self.keep(response, reply)).await,
             response::Taken::Streaming(response, why) => self.stream(response, &why),
         }
     }

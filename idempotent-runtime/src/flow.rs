@@ -44,7 +44,7 @@ use crate::reply::Reply;
 use crate::running::{Running, Ticket};
 use crate::settings::Settings;
 use crate::spec::{Keep, Outage, Spec};
-use crate::store::{Claim, Looked, Miss, Record, Store, StoreError, Tag};
+use crate::store::{Claim, ExecutionId, Looked, Miss, Record, Store, StoreError, Tag};
 use crate::sync::{Count, after};
 use crate::waiting::{Member, Waiting};
 
@@ -88,7 +88,7 @@ pub(crate) enum Entry {
     /// An error, before the handler ran.
     Refused(Refusal),
     /// The handler must run.
-    Run(Run),
+    Run(Box<Run>),
 }
 
 /// A reply that is sent again.
@@ -186,7 +186,7 @@ impl Engine {
         loop {
             let mut member = self.company(&asked);
             if let Some(member) = &mut member {
-                match self.turn(&asked, member, deadline).await {
+                match Box::pin(self.turn(&asked, member, deadline)).await {
                     Attempt::Mine => {}
                     Attempt::Replay(replay) => return Entry::Replay(replay),
                     Attempt::Refused(refusal) => return Entry::Refused(refusal),
@@ -279,7 +279,7 @@ impl Engine {
             if let Some(member) = member {
                 member.follows(follower.clone());
             }
-            return Ok(self.follow(asked, follower, deadline).await);
+            return Ok(Box::pin(self.follow(asked, follower, deadline)).await);
         }
         if let Some(member) = member {
             member.looks();
@@ -309,31 +309,41 @@ impl Engine {
             Looked::Busy {
                 execution,
                 fingerprint,
-            } => {
-                if let Some(refusal) = asked.refusal(fingerprint, deadline) {
-                    return Ok(Attempt::Refused(refusal));
-                }
-                // Who has a lock has company already, and must not wait for it now.
-                if member.is_none() {
-                    let mut joined = self.waiting.join(id);
-                    match self.turn(asked, &mut joined, deadline).await {
-                        Attempt::Mine => *member = Some(joined),
-                        attempt => return Ok(attempt),
-                    }
-                }
-                if let Some(member) = member {
-                    member.waits_for(fingerprint);
-                }
-                let waiting = Wait::begin("duplicate", asked.spec.name);
-                let waited = self.until_over(id, execution, deadline).await;
-                waiting.end(match waited {
-                    Ok(Attempt::Again) => Waited::Done,
-                    Ok(_) => Waited::Over,
-                    Err(_) => Waited::Failed,
-                });
-                waited?
-            }
+            } => Box::pin(self.busy(asked, (execution, fingerprint), member, deadline)).await?,
         })
+    }
+
+    /// Another process is at it: waits for that, or for who waits for it already.
+    async fn busy<'a>(
+        &'a self,
+        asked: &Asked<'_>,
+        (execution, fingerprint): (ExecutionId, Option<Fingerprint>),
+        member: &mut Option<Member<'a>>,
+        deadline: Instant,
+    ) -> Result<Attempt, StoreError> {
+        let id = &asked.identified.id;
+        if let Some(refusal) = asked.refusal(fingerprint, deadline) {
+            return Ok(Attempt::Refused(refusal));
+        }
+        // Who has a lock has company already, and must not wait for it now.
+        if member.is_none() {
+            let mut joined = self.waiting.join(id);
+            match self.turn(asked, &mut joined, deadline).await {
+                Attempt::Mine => *member = Some(joined),
+                attempt => return Ok(attempt),
+            }
+        }
+        if let Some(member) = member {
+            member.waits_for(fingerprint);
+        }
+        let waiting = Wait::begin("duplicate", asked.spec.name);
+        let waited = self.until_over(id, execution, deadline).await;
+        waiting.end(match waited {
+            Ok(Attempt::Again) => Waited::Done,
+            Ok(_) => Waited::Over,
+            Err(_) => Waited::Failed,
+        });
+        waited
     }
 
     /// `why`: `away`, or `owing`.
@@ -364,7 +374,7 @@ impl Engine {
         let hold = Arc::new(hold);
         asked.execution.set_hold(&hold);
         let keep = asked.spec.keep.unwrap_or(Keep::Final);
-        Entry::Run(Run {
+        Entry::Run(Box::new(Run {
             why,
             handler: asked.spec.name,
             engine: Arc::clone(self),
@@ -378,7 +388,7 @@ impl Engine {
             execution: Arc::clone(asked.execution),
             hold,
             ticket,
-        })
+        }))
     }
 }
 
@@ -438,7 +448,7 @@ impl Run {
     }
 
     /// The handler has replied: keeps the reply if it may be kept, gives it to those who wait, and ends the claim.
-    pub(crate) async fn finish(mut self, reply: Reply) -> Result<Duration, Unkept> {
+    pub(crate) async fn finish(mut self: Box<Self>, reply: Reply) -> Result<Duration, Unkept> {
         let Some((life, keep)) = self.keep else {
             return Err(Unkept::StoreAway);
         };

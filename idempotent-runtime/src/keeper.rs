@@ -150,9 +150,7 @@ impl Keeper {
         let mut task: Pin<Box<dyn Future<Output = ()> + Send>> =
             Box::pin(end(work(Arc::clone(&self.store), true)));
         let _inside = runtime.enter();
-        let begun = task
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()));
+        let begun = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         if begun.is_ready() {
             return;
         }

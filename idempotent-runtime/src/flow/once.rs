@@ -137,7 +137,7 @@ impl Engine {
         hold.runs(self.runs.one());
         let hold = Arc::new(hold);
         asked.execution.set_hold(&hold);
-        Entry::Run(Run {
+        Entry::Run(Box::new(Run {
             why: Why::Miss(Miss::Absent),
             handler: asked.spec.name,
             engine: Arc::clone(self),
@@ -147,7 +147,7 @@ impl Engine {
             execution: Arc::clone(asked.execution),
             hold,
             ticket: Some(ticket),
-        })
+        }))
     }
 }
 
@@ -194,7 +194,7 @@ impl Run {
 
     /// The handler has replied: what its `db.once` has come to is the answer, if it has come to anything. Gives it to
     /// the store and to those who wait.
-    pub(crate) async fn finish_once(mut self) -> Option<Answer> {
+    pub(crate) async fn finish_once(mut self: Box<Self>) -> Option<Answer> {
         let answer = self
             .execution
             .promise()

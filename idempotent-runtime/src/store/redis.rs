@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
+
 use super::{Claim, ExecutionId, Looked, Record, Stamp, Stamped, Store, StoreError, StoreFuture};
 use crate::key::RequestId;
 use crate::spec::Changed;
@@ -185,7 +187,7 @@ impl RedisStore {
     fn later<'a, T: 'a>(
         work: impl Future<Output = Result<T, Trouble>> + Send + 'a,
     ) -> StoreFuture<'a, T> {
-        Box::pin(async move { Ok(work.await?) })
+        Box::pin(work.err_into())
     }
 }
 
@@ -204,7 +206,7 @@ impl Store for RedisStore {
     }
 
     fn release<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, ()> {
-        Self::later(async { self.server.free(Kind::Claim, claim).await.map(|_| ()) })
+        Self::later(self.server.free(Kind::Claim, claim).map_ok(|_| ()))
     }
 
     fn renew<'a>(&'a self, claim: &'a Claim) -> StoreFuture<'a, bool> {

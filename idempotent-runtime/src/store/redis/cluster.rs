@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -178,7 +179,7 @@ impl Cluster {
             let left = end.saturating_duration_since(Instant::now());
             let learning =
                 self.learn_if(|map| map.owner(slot).is_none() && self.failure().is_none());
-            let learnt = within(left, learning).await;
+            let learnt = within(left, pin!(learning)).await;
             if let Err(trouble) = learnt.unwrap_or(Err(Trouble::Late(self.deadline))) {
                 *lock(&self.failed) = Some((Instant::now(), trouble));
                 self.doubt.notify_one();
@@ -285,13 +286,15 @@ impl Cluster {
     async fn ask_slots(&self, address: &Address) -> Result<Vec<map::Range>, Trouble> {
         let client = self.target.client(address)?;
         let (config, ask) = (config(), cmd("CLUSTER").arg("SLOTS").take());
-        let asked = within(self.deadline, async {
+        let asked = pin!(async {
             let mut connection = client
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
             ask.query_async::<Value>(&mut connection).await
         });
-        let answer = asked.await.ok_or(Trouble::Late(self.deadline))??;
+        let answer = within(self.deadline, asked)
+            .await
+            .ok_or(Trouble::Late(self.deadline))??;
         let ranges = map::read(&answer, address).ok_or(Trouble::Senseless)?;
         if ranges.is_empty() {
             return Err(Trouble::Away(format!("{address} is in no cluster").into()));

@@ -3,6 +3,7 @@
 //! A connection's driver lives on the runtime that made it, and an actix worker is a runtime of its own. So each has
 //! one connection, taken from the pool once, on which all of its requests are sent one behind the other.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -178,7 +179,7 @@ async fn tend(runtime: Handle, dial: Arc<Dial>, state: watch::Sender<State>) {
 
 impl Dial {
     async fn dial(&self, runtime: &Handle) -> Result<(Connection, Arc<Link>), Trouble> {
-        let dialled = within(self.deadline, async {
+        let dialled = pin!(async {
             let (address, pool) = self.door.pool().await?;
             let pooled = pool
                 .timeout_get(&AT_ONCE)
@@ -196,8 +197,9 @@ impl Dial {
                 }
             }
         });
-        let (pooled, connection, epoch, address) =
-            dialled.await.ok_or(Trouble::Late(self.deadline))??;
+        let (pooled, connection, epoch, address) = within(self.deadline, dialled)
+            .await
+            .ok_or(Trouble::Late(self.deadline))??;
         let link = Link {
             connection,
             epoch,
@@ -220,7 +222,11 @@ impl Dial {
                     return Trouble::Away("it was found broken".into());
                 }
             }
-            let epoch = within(self.deadline, ask_epoch(&mut connection, self.in_cluster)).await;
+            let epoch = within(
+                self.deadline,
+                pin!(ask_epoch(&mut connection, self.in_cluster)),
+            )
+            .await;
             match epoch.unwrap_or(Err(Trouble::Late(self.deadline))) {
                 Ok(epoch) if epoch == link.epoch => {
                     if self.door.has_left(link.address.as_ref()).await {

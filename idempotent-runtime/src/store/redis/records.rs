@@ -31,7 +31,7 @@ enum Outcome {
 impl Servers {
     pub(super) async fn look(&self, claim: &Claim, changed: Changed) -> Result<Looked, Trouble> {
         if let Way::Cluster(cluster) = &self.way {
-            return self.look_in(cluster, claim, changed).await;
+            return Box::pin(self.look_in(cluster, claim, changed)).await;
         }
         let record = key(Kind::Record, claim.id.as_str());
         if let Some((kept, left)) = self.copies.trusted(&record) {
@@ -182,7 +182,7 @@ impl Servers {
         life: Duration,
     ) -> Result<bool, Trouble> {
         if let Way::Cluster(cluster) = &self.way {
-            return self.keep_in(cluster, claim, record, life).await;
+            return Box::pin(self.keep_in(cluster, claim, record, life)).await;
         }
         let Ok((value, tags)) = value::write(record) else {
             self.free(Kind::Claim, claim).await?;

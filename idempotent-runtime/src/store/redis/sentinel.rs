@@ -1,5 +1,6 @@
 //! Whichever server Sentinel names.
 
+use std::pin::pin;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -83,14 +84,16 @@ impl Sentinel {
     async fn ask(&self, client: &Client) -> Result<Address, Trouble> {
         let (config, mut ask) = (config(), cmd("SENTINEL"));
         ask.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
-        let asked = within(self.deadline, async {
+        let asked = pin!(async {
             let mut connection = client
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
             ask.query_async::<Option<(String, u16)>>(&mut connection)
                 .await
         });
-        let told = asked.await.ok_or(Trouble::Late(self.deadline))??;
+        let told = within(self.deadline, asked)
+            .await
+            .ok_or(Trouble::Late(self.deadline))??;
         let (host, port) = told.ok_or_else(|| {
             Trouble::Away(format!("Sentinel knows no primary {:?}", self.name).into())
         })?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::task::{Context, Waker};
@@ -66,25 +66,26 @@ impl Server {
         let pass = self.breaker.pass(|| line.is_ready());
         let pass = pass.ok_or(Trouble::Resting)?;
         let mut connected = false;
-        let asked = within(deadline, async {
-            let mut again = false;
-            loop {
-                let link = line.link().await?;
-                connected = true;
-                let answer = ask(Arc::clone(&link)).await.map_err(Trouble::from);
-                if !answer.as_ref().is_err_and(Trouble::breaks_connection) {
-                    return answer;
+        let answer = {
+            let asked = pin!(async {
+                let mut again = false;
+                loop {
+                    let link = line.link().await?;
+                    connected = true;
+                    let answer = ask(Arc::clone(&link)).await.map_err(Trouble::from);
+                    if !answer.as_ref().is_err_and(Trouble::breaks_connection) {
+                        return answer;
+                    }
+                    link.give_up();
+                    if again {
+                        return answer;
+                    }
+                    again = true;
                 }
-                link.give_up();
-                if again {
-                    return answer;
-                }
-                again = true;
-            }
-        });
-        let answer = asked
-            .await
-            .unwrap_or(Err(Trouble::Late(self.dial.deadline)));
+            });
+            within(deadline, asked).await
+        };
+        let answer = answer.unwrap_or(Err(Trouble::Late(self.dial.deadline)));
         match &answer {
             Err(trouble) if trouble.is_away() => pass.failed(connected),
             // It was not asked.

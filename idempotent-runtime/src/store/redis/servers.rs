@@ -79,7 +79,7 @@ impl Servers {
     {
         match &self.way {
             Way::One(server) => server.ask(ask).await,
-            Way::Cluster(cluster) => cluster.ask(key, ask).await,
+            Way::Cluster(cluster) => Box::pin(cluster.ask(key, ask)).await,
         }
     }
 

@@ -35,6 +35,7 @@
 //! * Two servers answer by one name (a failover behind a proxy): whoever gets an answer of another epoch than the one that
 //!   is tracked ends all trust, and the connection is made anew.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub(super) async fn track(copies: &Arc<Copies>, client: &Client, deadline: Durat
     };
     let deadline = deadline.min(staleness);
     loop {
-        let trouble = match within(deadline, connect(copies, client)).await {
+        let trouble = match within(deadline, pin!(connect(copies, client))).await {
             Some(Ok((connection, epoch))) => {
                 let tracker = Tracker {
                     copies,
@@ -139,7 +140,7 @@ impl Tracker<'_> {
         let mut connection = self.connection.clone();
         loop {
             let asked = Instant::now();
-            match within(self.deadline, ask_epoch(&mut connection, false)).await {
+            match within(self.deadline, pin!(ask_epoch(&mut connection, false))).await {
                 Some(Ok(epoch)) if epoch == self.epoch => self.copies.heard(epoch, asked),
                 Some(Ok(_)) => return Trouble::Away("another server answers".into()),
                 Some(Err(trouble)) => return trouble,
@@ -167,7 +168,7 @@ impl Tracker<'_> {
         let since = Instant::now();
         let wire = Wire::new(self.connection.clone(), false);
         // Whatever goes wrong, it is not trusted, and the next sign of life says why.
-        if let Some(Ok(answer)) = within(self.deadline, read_all(&question, wire)).await
+        if let Some(Ok(answer)) = within(self.deadline, pin!(read_all(&question, wire))).await
             && let Some(left) = asking.copy.left(self.epoch, answer.as_deref())
         {
             asking.trust(since, left);

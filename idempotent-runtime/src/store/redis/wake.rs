@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -127,7 +128,7 @@ impl Wake {
                 let (address, client) = client().await?;
                 Ok::<_, Trouble>((address, client.get_async_pubsub().await?))
             };
-            match within(deadline, connecting).await {
+            match within(deadline, pin!(connecting)).await {
                 Some(Ok((address, connection))) => {
                     let (sink, stream) = connection.split();
                     let subscriber = Subscriber {

@@ -12,8 +12,12 @@ const GRACE: Duration = Duration::from_millis(5);
 ///
 /// A thread that was blocked (by a synchronous query, say) finds its deadline over, and the answer unread or the
 /// question unsent. It is given the time that it was blocked beyond the deadline, at most a deadline more.
-pub(super) async fn within<F: Future>(deadline: Duration, future: F) -> Option<F::Output> {
-    tokio::pin!(future);
+///
+/// The future is pinned by the caller: one that is moved takes its place twice, and is copied.
+pub(super) async fn within<F: Future + Unpin>(
+    deadline: Duration,
+    mut future: F,
+) -> Option<F::Output> {
     let since = Instant::now();
     if let Ok(output) = timeout(deadline, &mut future).await {
         return Some(output);
