@@ -184,10 +184,7 @@ async fn order_kept(
     let reply = web::Bytes::from(serde_json::to_vec(&receipt(order, 0))?);
     let mut keep = KEEP.key(claim);
     keep.key(record).arg("1234567890123456").arg(&reply[..]);
-    let kept: u32 = keep
-        .invoke_async(&mut connection)
-        .await
-        .map_err(failed)?;
+    let kept: u32 = keep.invoke_async(&mut connection).await.map_err(failed)?;
     if kept != 1 {
         return Err(failed("it was not one's own"));
     }

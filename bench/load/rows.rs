@@ -52,9 +52,21 @@ const ROWS: &[Row] = &[
     row("replay-redis", "redis", Traffic::Replay)
         .on(Keys::Redis)
         .to_reach(&[Goal::at_least(0.9, "limit-one-get")]),
+    row("replay-redis-row", "sqlite-redis", Traffic::Replay)
+        .on(Keys::Redis)
+        .with(Database::Sqlite)
+        .to_reach(&[Goal::at_least(0.9, "limit-one-get")]),
     row("replay-redis-strict", "redis-strict", Traffic::Replay)
         .on(Keys::Redis)
         .to_reach(&[Goal::at_least(1.0, "limit-one-get")]),
+    row(
+        "replay-redis-strict-row",
+        "sqlite-redis-strict",
+        Traffic::Replay,
+    )
+    .on(Keys::Redis)
+    .with(Database::Sqlite)
+    .to_reach(&[Goal::at_least(1.0, "limit-one-get")]),
     row("replay-redis-tracking", "redis-tracking", Traffic::Replay)
         .on(Keys::Redis)
         .to_reach(&[Goal::at_least(1.0, "bare")]),

@@ -133,7 +133,7 @@ impl Call {
         };
         let entry = match promised {
             Some(looks) => Box::pin(engine.enter_once(asked, looks)).await,
-            None => engine.enter(asked).await,
+            None => Box::pin(engine.enter(asked)).await,
         };
         match entry {
             Entry::Replay(replay) => replayed(&engine, &identified, &replay),
@@ -294,7 +294,7 @@ impl Running {
             ..
         } = self;
         let why = run.why.clone();
-        let kept = run.finish(reply).await;
+        let kept = Box::pin(run.finish(reply)).await;
         warn_unattributed(&kept);
         status::stored(&engine, &identified, &why, &kept).put(&mut response);
         response

@@ -173,8 +173,8 @@ impl Engine {
         if self.stopping.load(Ordering::Acquire) {
             return Entry::Refused(Refusal::Stopping);
         }
-        let wait = asked.spec.wait.unwrap_or(self.settings.wait);
-        let deadline = after(Instant::now(), wait);
+        let mut now = Instant::now();
+        let deadline = after(now, asked.spec.wait.unwrap_or(self.settings.wait));
         if self
             .running
             .follow(&asked.identified.id)
@@ -190,10 +190,14 @@ impl Engine {
                     Attempt::Mine => {}
                     Attempt::Replay(replay) => return Entry::Replay(replay),
                     Attempt::Refused(refusal) => return Entry::Refused(refusal),
-                    _ => continue,
+                    _ => {
+                        now = Instant::now();
+                        continue;
+                    }
                 }
+                now = Instant::now();
             }
-            let entry = self.contend(&asked, &mut member, deadline).await;
+            let entry = self.contend(&asked, &mut member, now, deadline).await;
             if let Some(member) = &member {
                 self.tell(&asked, member, &entry);
             }
@@ -206,6 +210,7 @@ impl Engine {
         self: &'a Arc<Self>,
         asked: &Asked<'_>,
         member: &mut Option<Member<'a>>,
+        mut now: Instant,
         deadline: Instant,
     ) -> Entry {
         let mut hold = Hold::new(&self.keeper);
@@ -217,9 +222,12 @@ impl Engine {
         if asked.spec.cache.is_none() {
             return self.run(asked, hold, Why::Uncached);
         }
+        if asked.spec.lock.is_some() {
+            now = Instant::now();
+        }
         loop {
-            match self.attempt(asked, &mut hold, member, deadline).await {
-                Ok(Attempt::Again | Attempt::Mine) => {}
+            match self.attempt(asked, &mut hold, member, now, deadline).await {
+                Ok(Attempt::Again | Attempt::Mine) => now = Instant::now(),
                 Ok(Attempt::Owing) => {
                     return self.away(
                         asked,
@@ -272,6 +280,7 @@ impl Engine {
         asked: &Asked<'_>,
         hold: &mut Hold,
         member: &mut Option<Member<'a>>,
+        now: Instant,
         deadline: Instant,
     ) -> Result<Attempt, StoreError> {
         let id = &asked.identified.id;
@@ -285,7 +294,7 @@ impl Engine {
             member.looks();
         }
         let claim = asked.claim(self.settings.claim_lease);
-        hold.will_claim(&claim);
+        hold.will_claim(&claim, now);
         let owed = self.owed.any();
         reach(Point::Claim);
         let looked = self.store.look(&claim, asked.spec.changed).await?;

@@ -24,8 +24,8 @@ pub(crate) struct Hold {
     lock: Option<Claim>,
     /// The lock was given, and not only asked for.
     locked: bool,
-    /// When the last of them was asked for.
-    asked: Instant,
+    /// When the claim was asked for.
+    asked: Option<Instant>,
     ended: AtomicBool,
     /// Made with the first lease that is renewed.
     lost: OnceLock<Arc<AtomicBool>>,
@@ -41,16 +41,16 @@ impl Hold {
             claim: None,
             lock: None,
             locked: false,
-            asked: Instant::now(),
+            asked: None,
             ended: AtomicBool::new(false),
             lost: OnceLock::new(),
             counted: None,
         }
     }
 
-    /// From now on this claim is ended on drop.
-    pub(crate) fn will_claim(&mut self, claim: &Claim) {
-        self.asked = Instant::now();
+    /// From now on this claim is ended on drop. It is asked for now, or has been lately.
+    pub(crate) fn will_claim(&mut self, claim: &Claim, now: Instant) {
+        self.asked = Some(now);
         self.claim = Some(claim.clone());
     }
 
@@ -76,9 +76,9 @@ impl Hold {
 
     /// The claim's lease is renewed from now on, for at most `cap`.
     pub(crate) fn keep_claim_alive(&self, cap: Duration) {
-        if let Some(claim) = &self.claim {
+        if let (Some(claim), Some(asked)) = (&self.claim, self.asked) {
             self.keeper
-                .watch(Kind::Claim, claim, self.asked, cap, self.lost());
+                .watch(Kind::Claim, claim, asked, cap, self.lost());
         }
     }
 

@@ -3,12 +3,15 @@
 //! An id is `application:handler:rest`. The rest is a SHA-256 digest of the fields that say which requests are the
 //! same, each with its name and length in front, or, without a checksum, those fields as readable text.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use bytes::Bytes;
 use ipnet::IpNet;
+use once_cell::sync::Lazy;
 use percent_encoding::percent_encode;
 use serde::{Deserialize, Serialize};
 
@@ -65,8 +68,44 @@ impl fmt::Debug for Fingerprint {
 /// assert_eq!(id, RequestId::of(["alice", "order 7"]));
 /// assert_ne!(id, RequestId::of(["alice order", "7"]));
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct RequestId(Arc<str>);
+#[derive(Clone)]
+pub struct RequestId {
+    text: Arc<str>,
+    /// Of the text, once: one request asks several maps.
+    hash: u64,
+}
+
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RequestId {}
+
+impl PartialOrd for RequestId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RequestId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for RequestId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RequestId").field(&self.text).finish()
+    }
+}
 
 impl RequestId {
     /// Requests with the same key are the same.
@@ -87,18 +126,23 @@ impl RequestId {
         parts
             .into_iter()
             .for_each(|part| digest.value(part.as_ref()));
-        Self(digest.into_hex().into())
+        Self::from_text(&digest.into_hex())
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Takes an id's whole text, as it was stored, for the id.
     pub(crate) fn from_text(text: &str) -> Self {
-        Self(text.into())
+        // With this process' own keys: clients choose parts of the text.
+        static KEYS: Lazy<RandomState> = Lazy::new(RandomState::new);
+        Self {
+            text: text.into(),
+            hash: KEYS.hash_one(text),
+        }
     }
 
     /// What the ids of an application, and of no other, begin with.
@@ -118,7 +162,7 @@ impl RequestId {
         text.extend(percent_encode(handler.as_bytes(), HANDLER));
         text.push(':');
         text.push_str(rest);
-        Self(text.into())
+        Self::from_text(&text)
     }
 }
 

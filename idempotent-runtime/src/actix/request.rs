@@ -45,18 +45,22 @@ impl Body {
                 sized: true,
             });
         }
-        let mut read = BytesMut::with_capacity(length.unwrap_or(0));
+        let mut read = Bytes::new();
         while let Some(chunk) = payload.next().await {
-            read.extend_from_slice(&chunk?);
+            // A small body is one chunk as a rule, and need not be copied.
+            read = match read.is_empty() {
+                true => chunk?,
+                false => appended(read, &chunk?, length.unwrap_or(0)),
+            };
             if read.len() > limit {
                 return Ok(Self::Larger {
-                    read: read.freeze(),
+                    read,
                     rest: payload,
                     sized: false,
                 });
             }
         }
-        Ok(Self::Whole(read.freeze()))
+        Ok(Self::Whole(read))
     }
 
     /// The whole body, or why there is none.
@@ -73,6 +77,16 @@ impl Body {
             Self::Larger { .. } => Err(Unbuffered::TooLarge),
         }
     }
+}
+
+fn appended(read: Bytes, chunk: &Bytes, length: usize) -> Bytes {
+    let mut all = read.try_into_mut().unwrap_or_else(|read| {
+        let mut all = BytesMut::with_capacity(length.max(read.len() + chunk.len()));
+        all.extend_from_slice(&read);
+        all
+    });
+    all.extend_from_slice(chunk);
+    all.freeze()
 }
 
 /// A request whose body is not there as a whole.

@@ -35,25 +35,26 @@ pub(super) async fn take(response: HttpResponse, limit: usize, patience: Duratio
         BodySize::Sized(size) if size > limit as u64 => {
             Taken::Streaming(head.set_body(body), Unkept::TooLarge)
         }
-        _ => match gather(body, limit, patience).await {
-            Ok(bytes) => {
-                let reply = detached(&head, Some(bytes.clone()));
-                Taken::Whole(head.set_body(BoxBody::new(bytes)), reply)
-            }
-            Err((body, why)) => Taken::Streaming(head.set_body(body), why),
+        _ => match body.try_into_bytes() {
+            Ok(bytes) => whole(head, bytes),
+            Err(body) => match Box::pin(gather(body, limit, patience)).await {
+                Ok(bytes) => whole(head, bytes),
+                Err((body, why)) => Taken::Streaming(head.set_body(body), why),
+            },
         },
     }
 }
 
+fn whole(head: HttpResponse<()>, bytes: Bytes) -> Taken {
+    let reply = detached(&head, Some(bytes.clone()));
+    Taken::Whole(head.set_body(BoxBody::new(bytes)), reply)
+}
+
 async fn gather(
-    body: BoxBody,
+    mut rest: BoxBody,
     limit: usize,
     patience: Duration,
 ) -> Result<Bytes, (BoxBody, Unkept)> {
-    let mut rest = match body.try_into_bytes() {
-        Ok(bytes) => return Ok(bytes),
-        Err(rest) => rest,
-    };
     let size = rest.size();
     let now = Instant::now();
     let deadline = now.checked_add(patience).unwrap_or(now);

@@ -1,6 +1,5 @@
 //! `Idempotent-Replayed` and `Cache-Status` (RFC 9211).
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -34,8 +33,8 @@ impl Status {
     }
 
     fn with_ttl(mut self, ttl: Duration) -> Self {
-        // Writing to a `String` cannot fail.
-        let _ = write!(self.0, "; ttl={}", ttl.as_secs());
+        self.0.push_str("; ttl=");
+        self.0.push_str(itoa::Buffer::new().format(ttl.as_secs()));
         self
     }
 

@@ -102,7 +102,7 @@ impl Engine {
             return None;
         }
         let claim = asked.claim(self.settings.claim_lease);
-        hold.will_claim(&claim);
+        hold.will_claim(&claim, Instant::now());
         match self.store.look(&claim, Changed::Run).await {
             Ok(Looked::Claimed(_)) => None,
             Ok(Looked::Hit(record, _)) if asked.differs(record.fingerprint) => {

@@ -66,7 +66,7 @@ fn claim(execution: u128, lease: Duration) -> Claim {
 /// Claims it, and has it renewed.
 async fn hold(keeper: &Arc<Keeper>, store: &Gated, claim: &Claim) -> Hold {
     let mut hold = Hold::new(keeper);
-    hold.will_claim(claim);
+    hold.will_claim(claim, Instant::now());
     store.look(claim, Changed::Run).await.unwrap();
     hold.keep_claim_alive(Duration::from_secs(60));
     hold

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
 use sfv::{BareItem, Item, Parser};
 
 use super::fields::Digest;
@@ -34,8 +35,10 @@ fn client_key<'a>(
     limit: usize,
 ) -> Result<Cow<'a, str>, KeyError> {
     let invalid = |why| KeyError::Invalid { header, why };
-    let mut values = request.headers().get_all(header);
-    let value = values.next().ok_or(KeyError::Missing { header })?;
+    // One pass costs less than to make a name of the text, and is right whatever case that is in.
+    let named = |(name, _): &(&HeaderName, _)| name.as_str().eq_ignore_ascii_case(header);
+    let mut values = request.headers().iter().filter(named);
+    let (_, value) = values.next().ok_or(KeyError::Missing { header })?;
     if values.next().is_some() {
         return Err(invalid("was sent more than once"));
     }

@@ -1,7 +1,5 @@
 //! Which requests are the same by what they hold.
 
-use std::io::Write;
-
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName};
 
 use super::Asked;
@@ -24,9 +22,6 @@ pub(crate) const DEFAULT: &[Dimension] = &[
     Dimension::Principal,
     Dimension::Body,
 ];
-
-/// What an IPv6 address takes at most as text.
-const LONGEST_ADDRESS: usize = 45;
 
 impl Asked<'_> {
     pub(super) fn by_dimensions(&self, listed: &[Dimension], cached: bool) -> String {
@@ -132,14 +127,9 @@ impl Asked<'_> {
     }
 
     pub(super) fn address(&self, field: &'static str, fields: &mut dyn Fields) {
-        let Some(address) = client_address(self.request, &self.rules.proxies) else {
-            return fields.field(field);
-        };
-        let mut text = [0; LONGEST_ADDRESS];
-        let mut rest = &mut text[..];
-        // There is room for it.
-        let _ = write!(rest, "{address}");
-        let left = rest.len();
-        fields.single(field, &text[..LONGEST_ADDRESS - left]);
+        match client_address(self.request, &self.rules.proxies) {
+            Some(address) => fields.address(field, address),
+            None => fields.field(field),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Copies of records in this process, so that their bodies need not come from the server again.
 //!
 //! *Strict*: a copy says nothing about validity. Each look still asks the server, in one round trip, for the record's
-//! execution, what it has left, and its tags; only the envelope is neither sent nor read. An execution keeps one record
+//! execution and its tags; only the envelope is neither sent nor read. An execution keeps one record
 //! and its id never recurs, so a record with the copy's execution is the copy.
 //!
 //! *Tracking*: the same, and a copy may be *trusted* for a while, which is to say that it answers by itself. How trust is
@@ -14,11 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Value};
+use tokio::time::Instant;
 
-use super::convert::{as_bytes, duration};
+use super::convert::as_bytes;
 use super::names::tag_key;
+use super::seen;
 use super::value::{read_version, token};
 use crate::store::Record;
+use crate::sync::after;
 
 mod copies;
 mod watched;
@@ -77,11 +80,13 @@ impl Local {
 pub(super) struct LocalCopy {
     pub(super) record: Arc<Record>,
     pub(super) tags: Vec<String>,
+    end: Instant,
     size: usize,
 }
 
 impl LocalCopy {
-    fn new(key: &str, record: &Arc<Record>, tracking: bool) -> Self {
+    /// `left`: how long the record still is, at least.
+    fn new(key: &str, record: &Arc<Record>, left: Duration, tracking: bool) -> Self {
         let tags: Vec<_> = record.tags.iter().map(|(tag, _)| tag_key(tag)).collect();
         let of_tags = record.tags.iter().zip(&tags).map(|((tag, _), key)| {
             tag.len() + key.len() + size_of::<String>() + size_of_val(&record.tags[0]) + 16
@@ -96,34 +101,34 @@ impl LocalCopy {
         Self {
             record: Arc::clone(record),
             tags,
+            end: after(Instant::now(), left),
             size,
         }
     }
 
     /// What a server is asked to know whether the record of this copy is still there, and valid.
     pub(super) fn question(&self, key: &str) -> redis::Pipeline {
-        let mut ask = redis::Pipeline::with_capacity(3);
+        let mut ask = redis::Pipeline::with_capacity(2);
         ask.ignore_errors();
         ask.cmd("GETRANGE").arg(key).arg(4).arg(19);
-        ask.cmd("PTTL").arg(key);
         if !self.tags.is_empty() {
             ask.cmd("MGET").arg(&self.tags);
         }
         ask
     }
 
-    /// How long it still is, by the server's answer; `None` if it is not.
-    pub(super) fn left(&self, epoch: u64, answer: Option<&[Value]>) -> Option<Duration> {
-        let (execution, left, now) = match answer? {
-            [execution, Value::Int(left)] => (execution, *left, &[][..]),
-            [execution, Value::Int(left), Value::Array(now)] => (execution, *left, &now[..]),
-            _ => return None,
-        };
-        (left >= 0 && self.is_valid(epoch, execution, now)).then(|| duration(left))
+    /// How long its record still is; nothing if that is over.
+    pub(super) fn left(&self) -> Option<Duration> {
+        seen::left(self.end)
     }
 
     /// Whether the server's record is this one, and valid: its execution, its epoch, each of its tags.
-    fn is_valid(&self, epoch: u64, execution: &Value, now: &[Value]) -> bool {
+    pub(super) fn is_valid(&self, epoch: u64, answer: Option<&[Value]>) -> bool {
+        let (execution, now) = match answer {
+            Some([execution]) => (execution, &[][..]),
+            Some([execution, Value::Array(now)]) => (execution, &now[..]),
+            _ => return false,
+        };
         let record = &self.record;
         as_bytes(execution) == token(record.execution)
             && record.epoch.is_none_or(|own| own == epoch)

@@ -87,10 +87,9 @@ impl Servers {
     async fn take(&self, name: &str, lock: &Claim) -> Result<Taken, Trouble> {
         let (sent, call) = (Instant::now(), call_token(lock.execution));
         let left = self.ask(name, |link| async move {
-            let mut take = LOCK.key(name);
-            take.arg(&call).arg(millis(lock.lease));
+            let take = LOCK.call(1).arg(name).arg(&call).arg(millis(lock.lease));
             let undo = Undo::new(&link, name, call);
-            let left = take.invoke_async::<i64>(&mut link.connection()).await;
+            let left = take.send::<i64>(&mut link.connection()).await;
             undo.disarm();
             left
         });
@@ -107,17 +106,18 @@ impl Servers {
     /// The lease began when the server gave it, and the caller counts from when it hears of it: after an answer that was
     /// long under way it begins anew.
     async fn has_begun(&self, sent: Instant, lock: &Claim) -> Result<bool, Trouble> {
-        Ok(sent.elapsed() < lock.lease / 4 || self.renew(Kind::Lock, lock).await?)
+        Ok(sent.elapsed() < lock.lease / 4 || Box::pin(self.renew(Kind::Lock, lock)).await?)
     }
 
     pub(super) async fn renew(&self, kind: Kind, claim: &Claim) -> Result<bool, Trouble> {
         let name = &key(kind, claim.id.as_str());
         self.ask(name, |link| async move {
             RENEW
-                .key(name)
+                .call(1)
+                .arg(name)
                 .arg(&token(claim.execution))
                 .arg(millis(claim.lease))
-                .invoke_async(&mut link.connection())
+                .send(&mut link.connection())
                 .await
         })
         .await
@@ -126,9 +126,10 @@ impl Servers {
     pub(super) async fn free(&self, kind: Kind, claim: &Claim) -> Result<bool, Trouble> {
         let name = &key(kind, claim.id.as_str());
         self.ask(name, |link| async move {
-            FREE.key(name)
+            FREE.call(1)
+                .arg(name)
                 .arg(&token(claim.execution))
-                .invoke_async(&mut link.connection())
+                .send(&mut link.connection())
                 .await
         })
         .await

@@ -18,6 +18,14 @@
 --
 -- A record is what `value.rs` says. Whatever else is under a key counts as nothing and is removed.
 
+local record = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[6])
+if record == '' then
+  -- As most are, and so without all that is below: sets the claim where there is none.
+  if not redis.pcall('SET', KEYS[2], ARGV[1] .. ARGV[2], 'NX', 'GET', 'PX', ARGV[3]) then
+    return {'claimed', 'absent'}
+  end
+end
+
 -- The keys and versions of its tags; fails where the record is cut short.
 local function tags_of(record)
   local count, at = struct.unpack('>I4', record, 30)
@@ -64,7 +72,6 @@ local function judge(record)
   return 'valid'
 end
 
-local record = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[6])
 local is_text = type(record) == 'string'
 if not is_text and not string.find(record.err, '^WRONGTYPE') then
   return record

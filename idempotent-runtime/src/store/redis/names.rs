@@ -43,15 +43,25 @@ pub(super) fn key(kind: Kind, id: &str) -> String {
     let (head, rest) = id.split_at(id.rfind(':').map_or(0, |colon| colon + 1));
     let mut key = String::with_capacity(ROOT.len() + id.len() + 16);
     key.push_str(ROOT);
-    key.extend(utf8_percent_encode(head, ESCAPED));
+    push_escaped(&mut key, head);
     key.push('{');
     if rest.is_empty() {
         key.push_str(NOTHING);
     }
-    key.extend(utf8_percent_encode(rest, ESCAPED));
+    push_escaped(&mut key, rest);
     key.push_str("}:");
     key.push_str(suffix);
     key
+}
+
+fn push_escaped(key: &mut String, text: &str) {
+    // Nearly all is plain, and seen to be so many bytes at once.
+    let is_plain = |byte: u8| byte.is_ascii_graphic() & !matches!(byte, b'%' | b'{' | b'}');
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+        key.push_str(text);
+    } else {
+        key.extend(utf8_percent_encode(text, ESCAPED));
+    }
 }
 
 /// The key of a tag.
@@ -59,9 +69,9 @@ pub(super) fn tag_key(tag: &str) -> String {
     let (application, rest) = tag.split_at(tag.find(':').map_or(0, |colon| colon + 1));
     let mut key = String::with_capacity(ROOT.len() + tag.len() + 8);
     key.push_str(ROOT);
-    key.extend(utf8_percent_encode(application, ESCAPED));
+    push_escaped(&mut key, application);
     key.push_str("tag:");
-    key.extend(utf8_percent_encode(rest, ESCAPED));
+    push_escaped(&mut key, rest);
     key
 }
 

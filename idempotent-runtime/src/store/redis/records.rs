@@ -10,6 +10,7 @@ use super::convert::{as_bytes, as_text, duration, millis, read_all, second_look}
 use super::local::LocalCopy;
 use super::names::{Kind, key};
 use super::scripts::{KEEP, LOOK};
+use super::seen::Sight;
 use super::server::Undo;
 use super::servers::{Servers, Way};
 use super::trouble::Trouble;
@@ -57,8 +58,8 @@ impl Servers {
             };
             match self.ask_script(&asked).await? {
                 Outcome::Looked(looked) => {
-                    if let Looked::Hit(kept, _) = &looked {
-                        self.copies.note(&record, kept);
+                    if let Looked::Hit(kept, left) = &looked {
+                        self.copies.note(&record, kept, *left);
                     }
                     return Ok(looked);
                 }
@@ -73,30 +74,23 @@ impl Servers {
 
     /// Asks for a record and for the tags that it had when it was seen last. `None` proves nothing.
     async fn recall(&self, record: &str) -> Result<Option<(Arc<Record>, Duration)>, Trouble> {
-        let Some(tags) = self.seen.tags(record) else {
+        let Some(seen) = self.seen.find(record) else {
             return Ok(None);
         };
-        let mut ask = redis::Pipeline::with_capacity(3);
-        ask.ignore_errors();
-        ask.cmd("GETRANGE").arg(record).arg(0).arg(MAX_VALUE);
-        ask.cmd("PTTL").arg(record);
-        if !tags.is_empty() {
-            ask.cmd("MGET").arg(&*tags);
-        }
-        let ask = &ask;
+        let ask = &redis::cmd("MGET").arg(record).arg(&seen.tags).take();
         let answer = self.ask(record, |link| async move {
-            let answer = read_all(ask, link.connection()).await?;
+            let answer: Vec<Value> = ask.query_async(&mut link.connection()).await?;
             Ok((link.epoch, answer))
         });
         let (epoch, answer) = answer.await?;
         self.copies.answered_by(epoch);
-        let recalled = answer.and_then(|answer| recalled(epoch, &answer, &tags));
+        let recalled = recalled(epoch, &answer, &seen).zip(seen.left());
         let Some((kept, left)) = recalled else {
             self.seen.forget(record);
             return Ok(None);
         };
         let kept = Arc::new(kept);
-        self.copies.note(record, &kept);
+        self.copies.note(record, &kept, left);
         Ok(Some((kept, left)))
     }
 
@@ -114,7 +108,9 @@ impl Servers {
         });
         let (epoch, answer) = answer.await?;
         self.copies.answered_by(epoch);
-        if let Some(left) = copy.left(epoch, answer.as_deref()) {
+        if copy.is_valid(epoch, answer.as_deref())
+            && let Some(left) = copy.left()
+        {
             self.copies.confirmed(record);
             return Ok(Some((Arc::clone(&copy.record), left)));
         }
@@ -125,11 +121,13 @@ impl Servers {
     }
 
     async fn ask_script(&self, asked: &Asked<'_>) -> Result<Outcome, Trouble> {
-        let call = call_token(asked.claim.execution);
+        let (sent, call) = (Instant::now(), call_token(asked.claim.execution));
         let fingerprint = asked.claim.fingerprint.as_ref();
         let reply = self.ask(asked.record, |link| async move {
-            let mut look = LOOK.key(asked.record);
-            look.key(asked.claim_key)
+            let look = LOOK
+                .call(2)
+                .arg(asked.record)
+                .arg(asked.claim_key)
                 .arg(&call)
                 .arg(fingerprint.map_or(&[][..], |bytes| bytes.as_bytes()))
                 .arg(millis(asked.claim.lease))
@@ -138,21 +136,21 @@ impl Servers {
                 .arg(MAX_VALUE)
                 .arg(asked.unreadable);
             let undo = Undo::new(&link, asked.claim_key, call);
-            let reply = look
-                .invoke_async::<Vec<Value>>(&mut link.connection())
-                .await;
+            let reply = look.send::<Vec<Value>>(&mut link.connection()).await;
             undo.disarm();
             reply
         });
-        self.understand(asked.record, &reply.await?)
+        self.understand(asked.record, sent, &reply.await?)
     }
 
-    fn understand(&self, record: &str, reply: &[Value]) -> Result<Outcome, Trouble> {
+    fn understand(&self, record: &str, sent: Instant, reply: &[Value]) -> Result<Outcome, Trouble> {
         let looked = match reply {
             [word, value, Value::Int(left)] if is(word, b"hit") => match read(value) {
                 Ok((kept, tags)) => {
-                    self.seen.note(record, tags);
-                    Looked::Hit(Arc::new(kept), duration(*left))
+                    let left = duration(*left);
+                    let sight = Sight::new(kept.execution, (sent, left), tags);
+                    self.seen.note(record, sight);
+                    Looked::Hit(Arc::new(kept), left)
                 }
                 Err(error) => return Ok(unreadable(value, error)),
             },
@@ -192,22 +190,22 @@ impl Servers {
         let record_key = key(Kind::Record, claim.id.as_str());
         let (claim_key, record, keys, value) = (&claim_key, &record_key, &tags, &value[..]);
         let kept = self.ask(claim_key, |link| async move {
-            let mut keep = KEEP.key(claim_key);
-            keep.key(record).key(keys).arg(&token(claim.execution));
-            match Fault::EpochAtKeeping.is_on() {
+            let keep = KEEP
+                .call(2 + keys.len())
+                .arg(claim_key)
+                .arg(record)
+                .arg(keys)
+                .arg(&token(claim.execution));
+            let keep = match Fault::EpochAtKeeping.is_on() {
                 true => keep.arg(value::with_epoch(value, link.epoch)),
                 false => keep.arg(value),
-            }
-            .arg(millis(life));
-            keep.invoke_async(&mut link.connection()).await
+            };
+            keep.arg(millis(life)).send(&mut link.connection()).await
         });
         let kept = kept.await;
         self.copies.changed([&**record]);
-        let kept = kept?;
-        if kept {
-            self.seen.note(&record_key, tags);
-        }
-        Ok(kept)
+        // It is not noted as seen: most are never asked for again.
+        kept
     }
 
     pub(super) async fn forget(&self, id: &RequestId) -> Result<bool, Trouble> {
@@ -284,28 +282,23 @@ struct Asked<'a> {
     unreadable: &'a [u8],
 }
 
-/// The record, if the answer has it with just these tags, and all of them as they were.
-fn recalled(epoch: u64, answer: &[Value], tags: &[String]) -> Option<(Record, Duration)> {
-    let (value, left, present) = match answer {
-        [value, Value::Int(left)] => (value, *left, &[][..]),
-        [value, Value::Int(left), Value::Array(present)] => (value, *left, &present[..]),
-        _ => return None,
-    };
+/// The record, if the answer has the one that was seen, with just these tags, and all of them as they were.
+fn recalled(epoch: u64, answer: &[Value], seen: &Sight) -> Option<Record> {
+    let (value, present) = answer.split_first()?;
     let head = Head::read(as_bytes(value)).ok()?;
-    let is_valid = left >= 0
+    let is_valid = head.execution == seen.execution
         && head.epoch.is_none_or(|own| own == epoch)
-        && head.tags.len() == tags.len()
-        && present.len() == tags.len()
+        && head.tags.len() == seen.tags.len()
+        && present.len() == seen.tags.len()
         && head
             .tags
             .iter()
-            .zip(tags)
+            .zip(&seen.tags)
             .all(|((key, _), asked)| key == asked)
         && head.tags.iter().zip(present).all(|((_, own), now)| {
             as_bytes(now) == own || (Fault::MissingTagValid.is_on() && *now == Value::Nil)
         });
-    let record = is_valid.then(|| head.record().ok())??;
-    Some((record, duration(left)))
+    is_valid.then(|| head.record().ok())?
 }
 
 fn read(value: &Value) -> Result<(Record, Vec<String>), EnvelopeError> {

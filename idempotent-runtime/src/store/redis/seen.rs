@@ -1,14 +1,18 @@
-//! Which tags the records depend on that this process has seen lately.
+//! Which tags the records depend on that this process has seen lately, and when they end.
 //!
-//! With them a record and its tags are asked for by plain commands in one round trip, which costs the server less than
-//! a script. It is a guess about what to ask and nothing more: what is valid, the server's answers say.
+//! With them a record and its tags are asked for by one plain command, which costs the server less than a script. It is a
+//! guess about what to ask and nothing more: what is there and valid, the server's answers say. An execution keeps one
+//! record, once, so that one of the same execution has the same end.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use lru::LruCache;
+use tokio::time::Instant;
 
-use crate::sync::lock;
+use crate::store::ExecutionId;
+use crate::sync::{after, lock};
 
 /// How many records are remembered.
 const RECORDS: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
@@ -19,13 +23,49 @@ const BYTES: usize = 8 << 20;
 /// How many of them those of one record may. A record on more rows is one that few are like.
 const BYTES_OF_ONE: usize = BYTES / 64;
 
-/// By the record's key, the keys of its tags.
+/// A record that was seen.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) execution: ExecutionId,
+    end: Instant,
+    /// The keys of its tags.
+    pub(super) tags: Vec<String>,
+}
+
+impl Sight {
+    /// `left`: how long it was still there at that moment, or later.
+    pub(super) fn new(
+        execution: ExecutionId,
+        (then, left): (Instant, Duration),
+        tags: Vec<String>,
+    ) -> Self {
+        let end = after(then, left);
+        Self {
+            execution,
+            end,
+            tags,
+        }
+    }
+
+    /// How long it has left; nothing if that is over.
+    pub(super) fn left(&self) -> Option<Duration> {
+        left(self.end)
+    }
+}
+
+/// How long it is until then; nothing if that is over.
+pub(super) fn left(end: Instant) -> Option<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    (!left.is_zero()).then_some(left)
+}
+
+/// By the record's key.
 #[derive(Debug)]
 pub(super) struct Seen(Mutex<Lately>);
 
 #[derive(Debug)]
 struct Lately {
-    records: LruCache<String, Arc<[String]>>,
+    records: LruCache<String, Arc<Sight>>,
     bytes: usize,
 }
 
@@ -39,40 +79,39 @@ impl Default for Seen {
 }
 
 impl Lately {
-    fn put(&mut self, record: &str, tags: Arc<[String]>) {
+    fn put(&mut self, record: &str, sight: Sight) {
         self.remove(record);
-        self.bytes += size(record, &tags);
-        if let Some((record, tags)) = self.records.push(record.to_owned(), tags) {
-            self.bytes -= size(&record, &tags);
+        self.bytes += size(record, &sight);
+        if let Some((record, sight)) = self.records.push(record.to_owned(), Arc::new(sight)) {
+            self.bytes -= size(&record, &sight);
         }
         while self.bytes > BYTES
-            && let Some((record, tags)) = self.records.pop_lru()
+            && let Some((record, sight)) = self.records.pop_lru()
         {
-            self.bytes -= size(&record, &tags);
+            self.bytes -= size(&record, &sight);
         }
     }
 
     fn remove(&mut self, record: &str) {
-        if let Some(tags) = self.records.pop(record) {
-            self.bytes -= size(record, &tags);
+        if let Some(sight) = self.records.pop(record) {
+            self.bytes -= size(record, &sight);
         }
     }
 }
 
-fn size(record: &str, tags: &[String]) -> usize {
-    let sizes = tags.iter().map(|tag| tag.len() + size_of::<String>());
+fn size(record: &str, sight: &Sight) -> usize {
+    let sizes = sight.tags.iter().map(|tag| tag.len() + size_of::<String>());
     record.len() + sizes.sum::<usize>()
 }
 
 impl Seen {
-    pub(super) fn tags(&self, record: &str) -> Option<Arc<[String]>> {
+    pub(super) fn find(&self, record: &str) -> Option<Arc<Sight>> {
         lock(&self.0).records.get(record).map(Arc::clone)
     }
 
-    pub(super) fn note(&self, record: &str, tags: impl IntoIterator<Item = String>) {
-        let tags: Arc<[String]> = tags.into_iter().collect();
-        if size(record, &tags) <= BYTES_OF_ONE {
-            lock(&self.0).put(record, tags);
+    pub(super) fn note(&self, record: &str, sight: Sight) {
+        if size(record, &sight) <= BYTES_OF_ONE {
+            lock(&self.0).put(record, sight);
         } else {
             self.forget(record);
         }
@@ -88,19 +127,32 @@ impl Seen {
 mod tests {
     use super::*;
 
+    fn sight(tags: impl IntoIterator<Item = String>) -> Sight {
+        let moment = (Instant::now(), Duration::from_secs(60));
+        Sight::new(ExecutionId(1), moment, tags.into_iter().collect())
+    }
+
+    #[test]
+    fn what_is_over_has_nothing_left() {
+        let now = Instant::now();
+        let ends = |left| Sight::new(ExecutionId(1), (now, left), Vec::new());
+        assert!(ends(Duration::from_secs(60)).left().is_some());
+        assert!(ends(Duration::ZERO).left().is_none());
+    }
+
     fn noted(seen: &Seen) -> (usize, usize) {
         let lately = lock(&seen.0);
         let sizes = lately
             .records
             .iter()
-            .map(|(record, tags)| size(record, tags));
+            .map(|(record, sight)| size(record, sight));
         (lately.bytes, sizes.sum())
     }
 
     #[test]
     fn the_bytes_are_those_that_are_held_and_within_the_bound() {
         let seen = Seen::default();
-        let tags = |count: usize| (0..count).map(|number| format!("tag {number}"));
+        let tags = |count: usize| sight((0..count).map(|number| format!("tag {number}")));
         for number in 0..20_000 {
             seen.note(&format!("record {}", number % 12_000), tags(number % 50));
         }
@@ -111,16 +163,16 @@ mod tests {
         let (counted, held) = noted(&seen);
         assert_eq!(counted, held);
         assert!(held <= BYTES && held > BYTES / 2, "{held}");
-        assert_eq!(seen.tags("large 198").unwrap().len(), 3_000);
-        assert!(seen.tags("large 199").is_none() && seen.tags("record 0").is_none());
+        assert_eq!(seen.find("large 198").unwrap().tags.len(), 3_000);
+        assert!(seen.find("large 199").is_none() && seen.find("record 0").is_none());
     }
 
     #[test]
     fn what_is_too_large_is_not_remembered_and_nothing_older_of_it_is() {
         let seen = Seen::default();
-        seen.note("record", ["tag".to_owned()]);
-        seen.note("record", ["t".repeat(BYTES_OF_ONE)]);
-        assert!(seen.tags("record").is_none());
+        seen.note("record", sight(["tag".to_owned()]));
+        seen.note("record", sight(["t".repeat(BYTES_OF_ONE)]));
+        assert!(seen.find("record").is_none());
         assert_eq!(noted(&seen), (0, 0));
     }
 }

@@ -180,8 +180,8 @@ impl Drop for Undo<'_> {
         }
         let (mut connection, key, call) = (self.link.connection(), self.key.to_owned(), self.call);
         let mut undoing: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
-            let mut free = FREE.key(key);
-            let _ = free.arg(&call).invoke_async::<Value>(&mut connection).await;
+            let free = FREE.call(1).arg(key).arg(&call);
+            let _ = free.send::<Value>(&mut connection).await;
         });
         let _inside = self.link.runtime.enter();
         // Its place on the connection is behind the call that it undoes, and before whatever comes next.

@@ -70,14 +70,15 @@ impl Job {
 
     /// Does it, with this counter.
     pub(super) async fn send(&self, counter: &str, link: &Link) -> RedisResult<Vec<Value>> {
-        let mut stamp = STAMP.key(counter);
-        stamp
-            .key(&self.keys)
+        let stamp = STAMP
+            .call(1 + self.keys.len())
+            .arg(counter)
+            .arg(&self.keys)
             .arg(&self.nonce.to_be_bytes())
             .arg(u8::from(self.create))
             .arg(self.life)
             .arg(&self.renewals);
-        stamp.invoke_async(&mut link.connection()).await
+        stamp.send(&mut link.connection()).await
     }
 
     pub(super) fn understand(&self, epoch: u64, reply: &[Value]) -> Result<Stamped, Trouble> {

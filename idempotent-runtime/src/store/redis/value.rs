@@ -15,10 +15,10 @@
 //! Numbers are big-endian.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::names;
 use crate::store::{EnvelopeError, ExecutionId, MAX_ENVELOPE, Record, Tag, Version};
-use crate::sync::random;
 
 /// Any change of the layout must change it, here and in `look.lua`.
 const MARK: [u8; 4] = *b"\xc1id\x01";
@@ -153,11 +153,13 @@ pub(super) fn token(execution: ExecutionId) -> [u8; 16] {
     execution.0.to_be_bytes()
 }
 
-/// An execution and one call of it, as bytes: so a call can be undone, and not a later one.
+/// An execution, which is one process' own, and one call of it, as bytes: so a call can be undone, and not a later one.
 pub(super) fn call_token(execution: ExecutionId) -> [u8; CALL] {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
     let mut bytes = [0; CALL];
     bytes[..16].copy_from_slice(&token(execution));
-    bytes[16..].copy_from_slice(&random().to_be_bytes());
+    bytes[16..].copy_from_slice(&call.to_be_bytes());
     bytes
 }
 

@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::sync::after;
 
 /// The least that a call is given after its deadline to find an answer that is there already.
 const GRACE: Duration = Duration::from_millis(5);
@@ -19,7 +21,7 @@ pub(super) async fn within<F: Future + Unpin>(
     mut future: F,
 ) -> Option<F::Output> {
     let since = Instant::now();
-    if let Ok(output) = timeout(deadline, &mut future).await {
+    if let Ok(output) = timeout_at(after(since, deadline), &mut future).await {
         return Some(output);
     }
     let blocked = since.elapsed().saturating_sub(deadline);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use deadpool_redis::redis::{self, Value};
 use futures_util::future::{join, try_join_all};
+use tokio::time::Instant;
 
 use super::slots::by_slot;
 use super::stamps::EPOCH;
@@ -19,6 +20,7 @@ use crate::store::redis::convert::{as_bytes, duration, millis, read_all};
 use crate::store::redis::names::{Kind, key};
 use crate::store::redis::records::busy;
 use crate::store::redis::scripts::{FIND, KEEP};
+use crate::store::redis::seen::Sight;
 use crate::store::redis::server::Undo;
 use crate::store::redis::servers::Servers;
 use crate::store::redis::trouble::Trouble;
@@ -62,6 +64,7 @@ impl Servers {
         }
         let (mut void, mut why) = (Vec::new(), Miss::Absent);
         for _ in 0..ROUNDS {
+            let asked = Instant::now();
             let (value, left) = match cluster.find(&record, claim, &void).await? {
                 Found::Record(value, left) => (value, left),
                 Found::Looked(Looked::Claimed(Miss::Absent)) => return Ok(Looked::Claimed(why)),
@@ -87,7 +90,8 @@ impl Servers {
             };
             match worth {
                 Worth::Valid => {
-                    self.seen.note(&record, keys);
+                    let sight = Sight::new(kept.execution, (asked, left), keys);
+                    self.seen.note(&record, sight);
                     return Ok(Looked::Hit(Arc::new(kept), left));
                 }
                 Worth::Void(Miss::Changed(tag)) if changed == Changed::Reject => {
@@ -105,18 +109,19 @@ impl Servers {
         cluster: &Cluster,
         record: &str,
     ) -> Result<Option<(Record, Duration)>, Trouble> {
-        let Some(tags) = self.seen.tags(record) else {
+        let Some(seen) = self.seen.find(record) else {
             return Ok(None);
         };
-        let (kept, present) = join(cluster.read(record), cluster.versions(&tags)).await;
+        let (kept, present) = join(cluster.read(record), cluster.versions(&seen.tags)).await;
         let (kept, present) = (kept?, present?);
-        let recalled = kept.and_then(|(value, left)| {
+        let recalled = kept.and_then(|value| {
             let head = Head::read(&value).ok()?;
             let (keys, versions) = owned(&head);
-            let is_valid = head.epoch.is_none_or(|epoch| epoch == EPOCH)
-                && *keys == *tags
+            let is_valid = head.execution == seen.execution
+                && head.epoch.is_none_or(|epoch| epoch == EPOCH)
+                && keys == seen.tags
                 && matches!(judge(&keys, &versions, &present), Worth::Valid);
-            Some((is_valid.then(|| head.record().ok())??, left))
+            Some((is_valid.then(|| head.record().ok())??, seen.left()?))
         });
         if recalled.is_none() {
             self.seen.forget(record);
@@ -140,18 +145,21 @@ impl Servers {
         cluster.prolong(&tags, longest).await?;
         let claim_key = &key(Kind::Claim, claim.id.as_str());
         let record_key = &key(Kind::Record, claim.id.as_str());
-        let value = &value[..];
+        let (value, sent) = (&value[..], Instant::now());
         let kept = cluster.ask(record_key, |link| async move {
-            let mut keep = KEEP.key(claim_key);
-            keep.key(record_key)
+            let keep = KEEP
+                .call(2)
+                .arg(claim_key)
+                .arg(record_key)
                 .arg(&token(claim.execution))
                 .arg(value)
                 .arg(millis(life));
-            keep.invoke_async(&mut link.connection()).await
+            keep.send(&mut link.connection()).await
         });
         let kept = kept.await?;
         if kept {
-            self.seen.note(record_key, tags);
+            let sight = Sight::new(claim.execution, (sent, life), tags);
+            self.seen.note(record_key, sight);
         }
         Ok(kept)
     }
@@ -166,17 +174,17 @@ impl Cluster {
         );
         let fingerprint = claim.fingerprint.as_ref();
         let reply = self.ask(record, |link| async move {
-            let mut find = FIND.key(record);
-            find.key(claim_key)
+            let find = FIND
+                .call(2)
+                .arg(record)
+                .arg(claim_key)
                 .arg(&call)
                 .arg(fingerprint.map_or(&[][..], |bytes| bytes.as_bytes()))
                 .arg(millis(claim.lease))
                 .arg(MAX_VALUE)
                 .arg(void);
             let undo = Undo::new(&link, claim_key, call);
-            let reply = find
-                .invoke_async::<Vec<Value>>(&mut link.connection())
-                .await;
+            let reply = find.send::<Vec<Value>>(&mut link.connection()).await;
             undo.disarm();
             reply
         });
@@ -200,21 +208,15 @@ impl Cluster {
         }
     }
 
-    async fn read(&self, record: &str) -> Result<Option<(Vec<u8>, Duration)>, Trouble> {
-        let mut ask = redis::Pipeline::with_capacity(2);
-        ask.ignore_errors();
-        ask.cmd("GETRANGE").arg(record).arg(0).arg(MAX_VALUE);
-        ask.cmd("PTTL").arg(record);
-        let ask = &ask;
+    async fn read(&self, record: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        // Not by GET, for which it is an error if there is something of another type.
+        let ask = &redis::cmd("MGET").arg(record).take();
         let answer = self.ask(record, |link| async move {
-            read_all(ask, link.connection()).await
+            ask.query_async::<(Option<Vec<u8>>,)>(&mut link.connection())
+                .await
         });
-        Ok(match answer.await?.as_deref() {
-            Some([value, Value::Int(left)]) if *left >= 0 => {
-                Some((as_bytes(value).to_vec(), duration(*left)))
-            }
-            _ => None,
-        })
+        let (value,) = answer.await?;
+        Ok(value)
     }
 
     /// The versions that tags have now, and the epochs of their servers; a pipeline for each slot, all at once.

@@ -12,7 +12,7 @@ use super::watched::Watched;
 use super::{Local, LocalCopy, SHORTEST};
 use crate::meters;
 use crate::store::Record;
-use crate::sync::{after, lock};
+use crate::sync::lock;
 
 /// The copies, by their records' keys.
 #[derive(Debug)]
@@ -140,11 +140,11 @@ impl Copies {
     }
 
     /// The server has this record.
-    pub(in crate::store::redis) fn note(&self, key: &str, record: &Arc<Record>) {
+    pub(in crate::store::redis) fn note(&self, key: &str, record: &Arc<Record>, left: Duration) {
         if self.most == 0 {
             return;
         }
-        let copy = LocalCopy::new(key, record, self.staleness.is_some());
+        let copy = LocalCopy::new(key, record, left, self.staleness.is_some());
         if copy.size > self.most {
             return self.forget(key);
         }
@@ -271,15 +271,14 @@ pub(in crate::store::redis) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// It is valid, and was for so long when it was asked, at that moment. If nothing has ended the watch since, it is
-    /// trusted.
-    pub(in crate::store::redis) fn trust(self, asked: Instant, left: Duration) {
+    /// It is valid. If nothing has ended the watch since that was asked, it is trusted.
+    pub(in crate::store::redis) fn trust(self) {
         let mut kept = lock(&self.copies.kept);
         if kept.watched.holds(self.watch)
             && let Some(entry) = kept.copies.peek_mut(&self.key)
             && Arc::ptr_eq(&entry.copy, &self.copy)
         {
-            entry.trust = Trust::Given(self.watch, after(asked, left));
+            entry.trust = Trust::Given(self.watch, self.copy.end);
         }
     }
 }

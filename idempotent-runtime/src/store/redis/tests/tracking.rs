@@ -273,7 +273,7 @@ async fn trusted_copies_take_no_more_than_was_said(flavor: Flavor) {
     }
 }
 
-fn copied(copies: &Copies, execution: u128) {
+fn copied(copies: &Copies, execution: u128, left: Duration) {
     let record = Record {
         execution: ExecutionId(execution),
         fingerprint: None,
@@ -281,7 +281,7 @@ fn copied(copies: &Copies, execution: u128) {
         tags: vec![("t".into(), Version { count: 1, nonce: 1 })],
         reply: Reply::new(200),
     };
-    copies.note("a", &Arc::new(record));
+    copies.note("a", &Arc::new(record), left);
 }
 
 /// What happens between the question and its answer.
@@ -299,17 +299,16 @@ fn h49_a_watch_that_is_broken_before_the_answer_gives_no_trust() {
             copies.heard(7, Moment::now());
         }),
         (false, |copies| copies.forget("a")),
-        (false, |copies| copied(copies, 2)),
+        (false, |copies| copied(copies, 2, LONG)),
     ];
     for (number, (stays, breaks)) in breaks.into_iter().enumerate() {
         let copies = Copies::new(Some(Local::tracking(MUCH, EVER)));
-        let now = Moment::now();
-        copies.heard(7, now);
-        copied(&copies, 1);
+        copies.heard(7, Moment::now());
+        copied(&copies, 1, LONG);
         let [asking] = <[_; 1]>::try_from(copies.take_wanted()).ok().unwrap();
         assert!(copies.trusted("a").is_none());
         breaks(&copies);
-        asking.trust(now, LONG);
+        asking.trust();
         assert_eq!(copies.trusted("a").is_some(), stays, "{number}");
         assert_eq!(copies.watched(), usize::from(stays), "{number}");
         copies.answered_by(7);
@@ -330,9 +329,9 @@ fn h49_a_copy_is_trusted_until_its_record_ends_or_the_server_is_silent() {
         (now - LONG, LONG, false),
     ] {
         copies.heard(7, now);
-        copied(&copies, 1);
+        copied(&copies, 1, left);
         for asking in copies.take_wanted() {
-            asking.trust(now, left);
+            asking.trust();
         }
         copies.heard(7, heard);
         assert_eq!(copies.trusted("a").is_some(), is_trusted);
@@ -343,13 +342,12 @@ fn h49_a_copy_is_trusted_until_its_record_ends_or_the_server_is_silent() {
 #[test]
 fn a_copy_that_was_noted_twice_is_asked_for_once_and_watched_once() {
     let copies = Copies::new(Some(Local::tracking(MUCH, EVER)));
-    let now = Moment::now();
-    copies.heard(7, now);
-    copied(&copies, 1);
-    copied(&copies, 1);
+    copies.heard(7, Moment::now());
+    copied(&copies, 1, LONG);
+    copied(&copies, 1, LONG);
     let asked = copies.take_wanted();
     assert_eq!(asked.len(), 1);
-    asked.into_iter().for_each(|asking| asking.trust(now, LONG));
+    asked.into_iter().for_each(|asking| asking.trust());
     assert!(copies.trusted("a").is_some());
     assert_eq!(copies.watched(), 1);
     copies.forget("a");
