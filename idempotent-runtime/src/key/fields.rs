@@ -95,7 +95,7 @@ impl Digest {
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.into_bytes()) {
             pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
-        text.map(char::from).iter().collect()
+        std::str::from_utf8(&text).unwrap_or_default().to_owned()
     }
 
     // Kind and length in front of each make the whole prefix-free.
