@@ -56,6 +56,11 @@ pub(crate) fn on_task<F: Future>(scope: Scope, future: F) -> impl Future<Output 
     TASK.scope(scope, future)
 }
 
+/// Whether a task with a scope is running, here and now.
+pub(crate) fn is_on_task() -> bool {
+    TASK.try_with(|_| ()).is_ok()
+}
+
 /// Runs a closure in this scope, on this thread.
 pub(crate) fn on_thread<R>(scope: Option<Scope>, work: impl FnOnce() -> R) -> R {
     /// Puts the outer scope back, also when the closure panics.

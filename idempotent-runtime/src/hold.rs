@@ -128,7 +128,7 @@ impl Hold {
             self.keeper.unwatch(Kind::Claim, &claim);
             if !self.ended.load(Ordering::Acquire) {
                 let counted = counted.clone();
-                self.keeper.finish(move |store, _| {
+                self.keeper.finish_here(move |store, _| {
                     let (claim, counted) = (claim.clone(), counted.clone());
                     async move {
                         let _counted = counted;
@@ -140,7 +140,7 @@ impl Hold {
         if let Some(lock) = self.lock.take() {
             self.keeper.unwatch(Kind::Lock, &lock);
             let (locked, lost) = (self.locked, Arc::clone(self.lost()));
-            self.keeper.finish(move |store, is_first| {
+            self.keeper.finish_here(move |store, is_first| {
                 let (lock, lost, counted) = (lock.clone(), Arc::clone(&lost), counted.clone());
                 async move {
                     let _counted = counted;

@@ -18,6 +18,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::execution;
 use crate::store::{Claim, ExecutionId, Store, StoreError};
 use crate::sync::{after, lock};
 
@@ -134,35 +135,48 @@ impl Keeper {
         }
     }
 
-    /// Does something with the store that nobody waits for: at once if it can be done at once, else on the caller's own
-    /// runtime, whose connection it is asked on as well, so that no other thread must be woken. If that runtime ends
-    /// before it is done, or there is none, it is done by this thread; so it must be the same when it is done twice. The
+    /// Does something with the store that nobody waits for: at once if it can be done at once, else on the keeper's thread.
+    pub(crate) fn finish<Fut>(&self, work: impl FnOnce(Arc<dyn Store>) -> Fut)
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        if let Some(runtime) = &self.runtime {
+            begin(runtime.handle(), Box::pin(work(Arc::clone(&self.store))));
+        }
+    }
+
+    /// The same on the caller's own runtime and so on the connection of its requests: no other thread must be
+    /// woken. Only a handler's task has one that is surely alive and driven. Elsewhere, and if it fails there or the
+    /// runtime ends before it is done, the keeper's thread does it; so it must be the same when it is done twice. The
     /// work is told whether it is the first time.
-    pub(crate) fn finish<F, Fut>(self: &Arc<Self>, work: F)
+    pub(crate) fn finish_here<F, Fut>(self: &Arc<Self>, work: F)
     where
         F: Fn(Arc<dyn Store>, bool) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
-        let own = self.runtime.as_ref().map(Runtime::handle);
-        let Some(runtime) = Handle::try_current().ok().or_else(|| own.cloned()) else {
-            return;
+        let here = Handle::try_current()
+            .ok()
+            .filter(|_| execution::is_on_task());
+        let Some(runtime) = here else {
+            return self.finish(|store| end(work(store, true)));
         };
-        let mut task: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(end(work(Arc::clone(&self.store), true)));
-        let _inside = runtime.enter();
-        let begun = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        if begun.is_ready() {
-            return;
-        }
-        if own.is_some_and(|own| own.id() == runtime.id()) {
-            runtime.spawn(task);
-            return;
-        }
+        let first = work(Arc::clone(&self.store), true);
         let unfinished = Unfinished(Some((Arc::clone(self), work)));
-        runtime.spawn(async move {
-            task.await;
-            unfinished.is_done();
-        });
+        let task = async move {
+            if first.await.is_ok() {
+                unfinished.done();
+            }
+        };
+        begin(&runtime, Box::pin(task));
+    }
+}
+
+/// Polls it once, and spawns it if it is not done then.
+fn begin(runtime: &Handle, mut work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    let _inside = runtime.enter();
+    let begun = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    if begun.is_pending() {
+        runtime.spawn(work);
     }
 }
 
@@ -172,7 +186,7 @@ async fn end(work: impl Future<Output = Result<(), StoreError>>) {
     }
 }
 
-/// What a runtime has begun to do. If that ends before, the keeper's thread does it.
+/// What a runtime has begun to do. Dropped before it is done, the keeper's thread does it.
 struct Unfinished<F, Fut>(Option<(Arc<Keeper>, F)>)
 where
     F: Fn(Arc<dyn Store>, bool) -> Fut,
@@ -183,7 +197,7 @@ where
     F: Fn(Arc<dyn Store>, bool) -> Fut,
     Fut: Future<Output = Result<(), StoreError>> + Send + 'static,
 {
-    fn is_done(mut self) {
+    fn done(mut self) {
         self.0 = None;
     }
 }
@@ -195,7 +209,7 @@ where
 {
     fn drop(&mut self) {
         if let Some((keeper, work)) = self.0.take() {
-            keeper.spawn(end(work(Arc::clone(&keeper.store), false)));
+            keeper.finish(|store| end(work(store, false)));
         }
     }
 }

@@ -206,9 +206,10 @@ impl Receipt for OfExecution {
     fn committed(self: Box<Self>) {
         // Work that the handler has left behind: what it changed is no dependency of the record.
         if let Some(id) = self.execution.committed(self.epoch, self.stamped) {
-            self.keeper.finish(move |store, _| {
-                let id = id.clone();
-                async move { store.forget(&id).await.map(|_| ()) }
+            self.keeper.finish(|store| async move {
+                if let Err(error) = store.forget(&id).await {
+                    tracing::error!(%error, "a record that does not know of a later change could not be removed");
+                }
             });
         }
     }

@@ -7,6 +7,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tokio::time::timeout;
 
 use super::*;
+use crate::execution::{Scope, on_task};
 use crate::hold::Hold;
 use crate::key::RequestId;
 use crate::reply::Reply;
@@ -130,26 +131,58 @@ async fn a_run_is_under_way_until_its_lock_is_free() {
     assert!(store.lock(&next, Duration::ZERO).await.unwrap());
 }
 
+fn worker() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Takes a lock in a task of a runtime of its own, which ends at once.
+fn freed_on_a_worker_that_ends(store: &Arc<Gated>, keeper: &Arc<Keeper>, runs: &Arc<Count>) {
+    worker().block_on(on_task(Scope::Plain, async {
+        let mut hold = Hold::new(keeper);
+        hold.will_lock(&claim(1, LEASE));
+        let locked = store.lock(&claim(1, LEASE), Duration::ZERO).await;
+        assert!(locked.unwrap());
+        hold.runs(runs.one());
+    }));
+}
+
+async fn is_free(store: &Gated) -> bool {
+    let next = Claim {
+        execution: ExecutionId(2),
+        ..claim(1, LEASE)
+    };
+    store.lock(&next, Duration::ZERO).await.unwrap()
+}
+
 /// As an actix worker that is told to stop.
 #[test]
 fn what_a_runtime_that_ends_has_not_finished_is_finished() {
     let store = Gated::new(&[Ask::Unlock], None);
     let keeper = Keeper::start(Arc::<Gated>::clone(&store)).unwrap();
-    let (lock, runs) = (claim(1, LEASE), Arc::<Count>::default());
-    let worker = || Builder::new_current_thread().enable_all().build().unwrap();
-    worker().block_on(async {
-        let mut hold = Hold::new(&keeper);
-        hold.will_lock(&lock);
-        assert!(store.lock(&lock, Duration::ZERO).await.unwrap());
-        hold.runs(runs.one());
-    });
+    let runs = Arc::<Count>::default();
+    freed_on_a_worker_that_ends(&store, &keeper, &runs);
     assert!(runs.none().now_or_never().is_none());
     store.open(true);
     worker().block_on(runs.none());
-    let next = Claim {
-        execution: ExecutionId(2),
-        ..lock
-    };
-    let taken = store.lock(&next, Duration::ZERO).now_or_never().unwrap();
-    assert!(taken.unwrap());
+    assert!(worker().block_on(is_free(&store)));
+}
+
+#[test]
+fn what_fails_on_one_runtime_is_done_on_the_keepers() {
+    let keeper = Keeper::start(Arc::new(MemoryStore::new())).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    worker().block_on(on_task(Scope::Plain, async {
+        keeper.finish_here(move |_, is_first| {
+            let sender = sender.clone();
+            async move {
+                let _ = sender.send(is_first);
+                match is_first {
+                    true => Err(StoreError::new("this runtime is of no use")),
+                    false => Ok(()),
+                }
+            }
+        });
+    }));
+    let tries: Vec<_> = receiver.iter().collect();
+    assert_eq!(tries, [true, false]);
 }

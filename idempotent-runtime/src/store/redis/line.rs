@@ -112,6 +112,11 @@ impl Line {
         matches!(&*self.0.borrow(), State::Ready(link) if link.is_good())
     }
 
+    /// Whether the runtime has ended, so that there will be none any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+
     /// The connection, as soon as there is one.
     ///
     /// # Errors

@@ -56,10 +56,12 @@ impl Servers {
                 stays: changed == Changed::Reject,
                 unreadable: &unreadable,
             };
+            let sent = Instant::now();
             match self.ask_script(&asked).await? {
                 Outcome::Looked(looked) => {
                     if let Looked::Hit(kept, left) = &looked {
-                        self.copies.note(&record, kept, *left);
+                        let left = left.saturating_sub(sent.elapsed());
+                        self.copies.note(&record, kept, left);
                     }
                     return Ok(looked);
                 }
@@ -82,7 +84,8 @@ impl Servers {
             let answer: Vec<Value> = ask.query_async(&mut link.connection()).await?;
             Ok((link.epoch, answer))
         });
-        let (epoch, answer) = answer.await?;
+        // It may be no answer because there is more under the key than we ever kept there.
+        let (epoch, answer) = answer.await.inspect_err(|_| self.seen.forget(record))?;
         self.copies.answered_by(epoch);
         let recalled = recalled(epoch, &answer, &seen).zip(seen.left());
         let Some((kept, left)) = recalled else {

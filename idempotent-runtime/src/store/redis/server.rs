@@ -109,6 +109,9 @@ impl Server {
         let hang_up = HangUp { server, id, number };
         // Not under the lock: a runtime that shuts down drops the task, and with it `hang_up`, at once.
         let line = Arc::new(Line::open(&runtime, Arc::clone(&self.dial), hang_up));
+        if line.is_over() {
+            return Err(Trouble::NoRuntime);
+        }
         let mut lines = self.lines.write().unwrap_or_else(PoisonError::into_inner);
         let (_, line) = lines.entry(id).or_insert((number, line));
         Ok(Arc::clone(line))

@@ -45,7 +45,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep};
 
-use super::convert::{as_text, read_all};
+use super::convert::{as_text, duration, read_all};
 use super::line::{ask_epoch, jittered};
 use super::local::{Asking, Copies};
 use super::target::config;
@@ -164,13 +164,18 @@ impl Tracker<'_> {
     }
 
     async fn ask(&self, asking: Asking<'_>) {
-        let question = asking.copy.question(&asking.key);
+        // Somebody else may have put its end forward, which no look asks.
+        let mut question = asking.copy.question(&asking.key);
+        question.cmd("PTTL").arg(&asking.key);
+        let since = Instant::now();
         let wire = Wire::new(self.connection.clone(), false);
         // Whatever goes wrong, it is not trusted, and the next sign of life says why.
-        if let Some(Ok(answer)) = within(self.deadline, pin!(read_all(&question, wire))).await
-            && asking.copy.is_valid(self.epoch, answer.as_deref())
+        if let Some(Ok(Some(answer))) = within(self.deadline, pin!(read_all(&question, wire))).await
+            && let Some((Value::Int(left), answer)) = answer.split_last()
+            && *left >= 0
+            && asking.copy.is_valid(self.epoch, Some(answer))
         {
-            asking.trust();
+            asking.trust(since, duration(*left));
         }
     }
 }

@@ -113,6 +113,7 @@ impl Servers {
             return Ok(None);
         };
         let (kept, present) = join(cluster.read(record), cluster.versions(&seen.tags)).await;
+        let kept = kept.inspect_err(|_| self.seen.forget(record));
         let (kept, present) = (kept?, present?);
         let recalled = kept.and_then(|value| {
             let head = Head::read(&value).ok()?;

@@ -12,7 +12,7 @@ use super::watched::Watched;
 use super::{Local, LocalCopy, SHORTEST};
 use crate::meters;
 use crate::store::Record;
-use crate::sync::lock;
+use crate::sync::{after, lock};
 
 /// The copies, by their records' keys.
 #[derive(Debug)]
@@ -271,14 +271,15 @@ pub(in crate::store::redis) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// It is valid. If nothing has ended the watch since that was asked, it is trusted.
-    pub(in crate::store::redis) fn trust(self) {
+    /// It is valid, and was for so long when it was asked, at that moment. If nothing has ended the watch since, it is
+    /// trusted.
+    pub(in crate::store::redis) fn trust(self, asked: Instant, left: Duration) {
         let mut kept = lock(&self.copies.kept);
         if kept.watched.holds(self.watch)
             && let Some(entry) = kept.copies.peek_mut(&self.key)
             && Arc::ptr_eq(&entry.copy, &self.copy)
         {
-            entry.trust = Trust::Given(self.watch, self.copy.end);
+            entry.trust = Trust::Given(self.watch, after(asked, left));
         }
     }
 }

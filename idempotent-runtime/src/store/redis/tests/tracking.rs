@@ -308,7 +308,7 @@ fn h49_a_watch_that_is_broken_before_the_answer_gives_no_trust() {
         let [asking] = <[_; 1]>::try_from(copies.take_wanted()).ok().unwrap();
         assert!(copies.trusted("a").is_none());
         breaks(&copies);
-        asking.trust();
+        asking.trust(Moment::now(), LONG);
         assert_eq!(copies.trusted("a").is_some(), stays, "{number}");
         assert_eq!(copies.watched(), usize::from(stays), "{number}");
         copies.answered_by(7);
@@ -331,7 +331,7 @@ fn h49_a_copy_is_trusted_until_its_record_ends_or_the_server_is_silent() {
         copies.heard(7, now);
         copied(&copies, 1, left);
         for asking in copies.take_wanted() {
-            asking.trust();
+            asking.trust(now, left);
         }
         copies.heard(7, heard);
         assert_eq!(copies.trusted("a").is_some(), is_trusted);
@@ -347,7 +347,9 @@ fn a_copy_that_was_noted_twice_is_asked_for_once_and_watched_once() {
     copied(&copies, 1, LONG);
     let asked = copies.take_wanted();
     assert_eq!(asked.len(), 1);
-    asked.into_iter().for_each(|asking| asking.trust());
+    asked
+        .into_iter()
+        .for_each(|asking| asking.trust(Moment::now(), LONG));
     assert!(copies.trusted("a").is_some());
     assert_eq!(copies.watched(), 1);
     copies.forget("a");
