@@ -19,9 +19,11 @@
 -- A record is what `value.rs` says. Whatever else is under a key counts as nothing and is removed.
 
 local record = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[6])
+local holder = nil
 if record == '' then
-  -- As most are, and so without all that is below: sets the claim where there is none.
-  if not redis.pcall('SET', KEYS[2], ARGV[1] .. ARGV[2], 'NX', 'GET', 'PX', ARGV[3]) then
+  -- As most are, and so without all that is below.
+  holder = redis.pcall('SET', KEYS[2], ARGV[1] .. ARGV[2], 'NX', 'GET', 'PX', ARGV[3])
+  if not holder then
     return {'claimed', 'absent'}
   end
 end
@@ -94,7 +96,9 @@ if record ~= '' then
 end
 
 -- Sets it where there is none, and tells what there is.
-local holder = redis.pcall('SET', KEYS[2], ARGV[1] .. ARGV[2], 'NX', 'GET', 'PX', ARGV[3])
+if holder == nil then
+  holder = redis.pcall('SET', KEYS[2], ARGV[1] .. ARGV[2], 'NX', 'GET', 'PX', ARGV[3])
+end
 if type(holder) == 'table' and not string.find(holder.err, '^WRONGTYPE') then
   return holder
 end
