@@ -63,7 +63,7 @@ impl Servers {
         }
     }
 
-    /// Takes the lock, if there is nothing under its name, by one plain command, which costs the server a third of a
+    /// Takes the lock, if there is nothing under its name, by one plain command, which costs the server less than a
     /// script. `false` proves nothing: what is there may be this execution's own, or nobody's.
     async fn take_free(&self, name: &str, lock: &Claim) -> Result<bool, Trouble> {
         let (sent, call) = (Instant::now(), call_token(lock.execution));
