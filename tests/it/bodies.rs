@@ -89,8 +89,7 @@ fn one_body_gives_the_same_reply_under_once_under_cache_and_bare() {
                 assert_eq!(essence(&retry), essence(&first), "{path} {reply}");
                 assert_eq!(retry.body, first.body);
             }
-            let mut conn = C::establish(&sqlite.url()).unwrap();
-            let users: i64 = users::table.count().get_result(&mut conn).unwrap();
+            let users: i64 = users::table.count().get_result(&mut sqlite.bare()).unwrap();
             assert_eq!(users, if replays { 1 } else { 2 }, "{path} {reply}");
         }
     }

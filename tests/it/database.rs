@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use idempotent_runtime::Tracked;
 use serde::{Deserialize, Serialize};
@@ -107,13 +108,16 @@ impl Sqlite {
             .to_owned()
     }
 
-    /// A connection of Diesel's own, that nobody tracks.
+    /// A connection of Diesel's own, that nobody tracks. It waits for a process that ends just now: the last
+    /// connection to be closed has the file to itself while it writes the log back.
     pub fn bare(&self) -> SqliteConnection {
-        SqliteConnection::establish(&self.url()).unwrap()
+        let mut conn = SqliteConnection::establish(&self.url()).unwrap();
+        conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+        conn
     }
 
     pub fn execute(&self, sql: &str) {
-        diesel::connection::SimpleConnection::batch_execute(&mut self.bare(), sql).unwrap();
+        self.bare().batch_execute(sql).unwrap();
     }
 }
 
@@ -126,21 +130,19 @@ pub fn postgres() -> String {
         COUNT.fetch_add(1, Ordering::SeqCst)
     );
     let url = support::postgres().database(&name);
-    diesel::connection::SimpleConnection::batch_execute(
-        &mut PgConnection::establish(&url).unwrap(),
-        POSTGRES,
-    )
-    .unwrap();
+    PgConnection::establish(&url)
+        .unwrap()
+        .batch_execute(POSTGRES)
+        .unwrap();
     url
 }
 
 /// A new MariaDB database with the tables; its URL.
 pub fn mysql() -> String {
     let url = support::mariadb().database("it");
-    diesel::connection::SimpleConnection::batch_execute(
-        &mut MysqlConnection::establish(&url).unwrap(),
-        MYSQL,
-    )
-    .unwrap();
+    MysqlConnection::establish(&url)
+        .unwrap()
+        .batch_execute(MYSQL)
+        .unwrap();
     url
 }

@@ -121,16 +121,14 @@ fn send(to: &Served, key: &str) -> Response {
 }
 
 fn stored(sqlite: &Sqlite) -> Vec<Vec<u8>> {
-    let mut conn = SqliteConnection::establish(&sqlite.url()).unwrap();
     sql::<Binary>("SELECT reply FROM idempotent_once WHERE reply IS NOT NULL ORDER BY id")
-        .load(&mut conn)
+        .load(&mut sqlite.bare())
         .unwrap()
 }
 
 fn count(sqlite: &Sqlite) -> i64 {
-    let mut conn = SqliteConnection::establish(&sqlite.url()).unwrap();
     sql::<BigInt>("SELECT COUNT(*) FROM users")
-        .get_result(&mut conn)
+        .get_result(&mut sqlite.bare())
         .unwrap()
 }
 
