@@ -20,8 +20,8 @@
 //! * Cancelled while it runs: the run is detached and goes on; see [`Hold`] for closures that outlive even that.
 //! * Two look at once: the store sets one claim. The loser may hear of it before the winner is registered here, so it
 //!   waits for whichever comes first: the winner's registration, or the end of the claim.
-//! * Many wait for one in another process, or with a lock for the lock: one of them asks the store, see `waiting.rs`. Who
-//!   waits for its turn holds neither claim nor lock.
+//! * Many look at once, or wait for one in another process, or with a lock for the lock: one of them asks the store, see
+//!   `waiting.rs`. Who waits for its turn holds neither claim nor lock.
 //! * The claim runs out while the handler runs: another may run; `keep` compares the token and keeps nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -183,14 +183,16 @@ impl Engine {
             // Another payload comes before the lock, too.
             return Entry::Refused(Refusal::OtherPayload);
         }
+        let mut alone = false;
         loop {
-            let mut member = self.company(&asked);
+            let (_looking, mut member) = self.company(&asked, alone);
             if let Some(member) = &mut member {
                 match Box::pin(self.turn(&asked, member, deadline)).await {
                     Attempt::Mine => {}
                     Attempt::Replay(replay) => return Entry::Replay(replay),
                     Attempt::Refused(refusal) => return Entry::Refused(refusal),
-                    _ => {
+                    attempt => {
+                        alone = matches!(attempt, Attempt::Alone);
                         now = Instant::now();
                         continue;
                     }
@@ -227,7 +229,7 @@ impl Engine {
         }
         loop {
             match self.attempt(asked, &mut hold, member, now, deadline).await {
-                Ok(Attempt::Again | Attempt::Mine) => now = Instant::now(),
+                Ok(Attempt::Again | Attempt::Alone | Attempt::Mine) => now = Instant::now(),
                 Ok(Attempt::Owing) => {
                     return self.away(
                         asked,
@@ -304,7 +306,7 @@ impl Engine {
         }
         if let Some(member) = member {
             // Before anyone is refused by it. It may be another one than before.
-            member.waits_for(asked.found(&looked));
+            member.has_payload(asked.found(&looked));
         }
         Ok(match looked {
             Looked::Claimed(miss) => Attempt::Claimed(miss),
@@ -337,13 +339,15 @@ impl Engine {
         // Who has a lock has company already, and must not wait for it now.
         if member.is_none() {
             let mut joined = self.waiting.join(id);
+            joined.waits_for_a_run();
             match self.turn(asked, &mut joined, deadline).await {
                 Attempt::Mine => *member = Some(joined),
                 attempt => return Ok(attempt),
             }
         }
         if let Some(member) = member {
-            member.waits_for(fingerprint);
+            member.has_payload(fingerprint);
+            member.waits_for_a_run();
         }
         let waiting = Wait::begin("duplicate", asked.spec.name);
         let waited = self.until_over(id, execution, deadline).await;
@@ -437,6 +441,8 @@ impl Asked<'_> {
 /// How one round of looking and waiting ended.
 enum Attempt {
     Again,
+    /// Without those who ask for the same.
+    Alone,
     /// It is this one's turn to ask the store.
     Mine,
     /// There is a record, but this process owes stamps that may have ended it.

@@ -135,6 +135,12 @@ impl RequestId {
         &self.text
     }
 
+    /// Which of so many places is this one's, in this process.
+    pub(crate) fn slot(&self, of: u32) -> usize {
+        // The middle bits: maps take the others.
+        usize::try_from((self.hash >> 20) % u64::from(of)).unwrap_or_default()
+    }
+
     /// Takes an id's whole text, as it was stored, for the id.
     pub(crate) fn from_text(text: &str) -> Self {
         // With this process' own keys: clients choose parts of the text.

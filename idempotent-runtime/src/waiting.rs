@@ -1,10 +1,12 @@
-//! Duplicates in this process that wait for another process: one of them asks the store, the others get what it finds.
+//! Duplicates in this process that look, or wait for another process: one of them asks the store, the others get what it
+//! finds. The first to look has no party, which costs more than most looks; who comes while it looks is in one, and the
+//! store has two questions of one key at a time.
 //!
 //! ```text
 //! join ──→ wait ── it is one's turn ──→ ask the store ── a record ──────────→ told to the party, which breaks up
 //!             │                           │              this process runs it → told; they follow that run
 //!             │                           │ ── refused, cancelled ───────────→ the turn is the next one's
-//!             └── told what was found     └── away ──────────────────────────→ told to ask for themselves
+//!             └── told what was found     └── away ──────────────────────────→ told to ask alone
 //! ```
 //!
 //! # Interleavings
@@ -20,8 +22,12 @@
 //!   the last is counted under the map's lock: of two that leave at once, each holds the party still when the other looks.
 //! * Another one than was waited for has the key by the time of the next look: its payload is the party's from then on,
 //!   also where the one that looked is refused by it.
+//! * Somebody looks for longer than another one would wait: as long as no run is known, the other one asks alone. It is
+//!   refused because of a run, not of a look.
+//! * Two keys are looked for that share a count: who comes second has a party of its own, and nothing is different.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,9 +39,20 @@ use crate::running::Follower;
 use crate::store::Record;
 use crate::sync::{after, lock};
 
+/// Many enough that two keys looked for at once rarely share one.
+const COUNTS: u32 = 4096;
+
 /// Who waits in this process, by what for.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<HashMap<RequestId, Place>>);
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    parties: Mutex<HashMap<RequestId, Place>>,
+    /// How many look, by the hash of what for.
+    looking: Box<[AtomicU32]>,
+}
+
+/// One that looks, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Looking<'a>(&'a AtomicU32);
 
 #[derive(Debug)]
 struct Place {
@@ -55,6 +72,8 @@ struct Party {
 struct Seen {
     looks: u64,
     payload: Option<Fingerprint>,
+    /// A look has found one under way.
+    runs: bool,
 }
 
 /// What one has found for all.
@@ -74,8 +93,10 @@ pub(crate) enum Turn {
     Kept(Arc<Record>, Duration),
     /// It runs in this process.
     Runs(Follower),
-    /// Nothing was found for this one.
+    /// What was found is not for this one.
     Again,
+    /// It is to ask without the others.
+    Alone,
     /// It was too long.
     Over,
 }
@@ -91,16 +112,36 @@ pub(crate) struct Member<'a> {
     turn: Option<OwnedSemaphorePermit>,
 }
 
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            parties: Mutex::default(),
+            looking: (0..COUNTS).map(|_| AtomicU32::new(0)).collect(),
+        }
+    }
+}
+
 impl Waiting {
-    /// Joins those who wait for this, if anyone does.
-    pub(crate) fn join_others(&self, id: &RequestId) -> Option<Member<'_>> {
-        let mut parties = lock(&self.0);
+    /// One looks for this; and those who look or wait for it already, if anyone does.
+    pub(crate) fn look(&self, id: &RequestId) -> (Looking<'_>, Option<Member<'_>>) {
+        let count = &self.looking[id.slot(COUNTS)];
+        let others = count.fetch_add(1, Ordering::Relaxed) > 0;
+        let member = if others {
+            Some(self.join(id))
+        } else {
+            self.join_others(id)
+        };
+        (Looking(count), member)
+    }
+
+    fn join_others(&self, id: &RequestId) -> Option<Member<'_>> {
+        let mut parties = lock(&self.parties);
         Some(self.member(id, parties.get_mut(id)?))
     }
 
     /// Joins them, or is the first.
     pub(crate) fn join(&self, id: &RequestId) -> Member<'_> {
-        let mut parties = lock(&self.0);
+        let mut parties = lock(&self.parties);
         let place = parties.entry(id.clone()).or_insert_with(|| Place {
             party: Arc::new(Party {
                 turn: Arc::new(Semaphore::new(1)),
@@ -127,7 +168,13 @@ impl Waiting {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.parties).len()
+    }
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -137,8 +184,17 @@ impl Member<'_> {
         lock(&self.party.seen).payload
     }
 
-    pub(crate) fn waits_for(&self, payload: Option<Fingerprint>) {
+    pub(crate) fn has_payload(&self, payload: Option<Fingerprint>) {
         lock(&self.party.seen).payload = payload;
+    }
+
+    /// One is under way, which is what they wait for.
+    pub(crate) fn waits_for_a_run(&self) {
+        lock(&self.party.seen).runs = true;
+    }
+
+    pub(crate) fn is_waiting_for_a_run(&self) -> bool {
+        lock(&self.party.seen).runs
     }
 
     /// Whether it is this one's turn at once, and nothing is found yet.
@@ -171,7 +227,8 @@ impl Member<'_> {
                 Turn::Kept(record, end.saturating_duration_since(Instant::now()))
             }
             Some(Found::Runs(follower)) => Turn::Runs(follower),
-            Some(Found::Kept(..) | Found::Nothing) => Turn::Again,
+            Some(Found::Kept(..)) => Turn::Again,
+            Some(Found::Nothing) => Turn::Alone,
         }
     }
 
@@ -191,7 +248,7 @@ impl Member<'_> {
         self.tell(Found::Runs(follower));
     }
 
-    /// All must ask for themselves.
+    /// All must ask alone.
     pub(crate) fn gives_up(&self) {
         self.tell(Found::Nothing);
     }
@@ -204,7 +261,7 @@ impl Member<'_> {
     }
 
     fn leave(&self, ends: impl FnOnce(&mut Place) -> bool) {
-        let mut parties = lock(&self.waiting.0);
+        let mut parties = lock(&self.waiting.parties);
         if parties
             .get_mut(&self.id)
             .is_some_and(|place| Arc::ptr_eq(&place.party, &self.party) && ends(place))

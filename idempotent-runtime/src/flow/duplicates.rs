@@ -10,16 +10,25 @@ use crate::key::RequestId;
 use crate::meters::{Wait, Waited};
 use crate::running::Follower;
 use crate::store::{ExecutionId, Record, StoreError};
-use crate::waiting::{Member, Turn};
+use crate::waiting::{Looking, Member, Turn};
 
 impl Engine {
     /// Those whose answer may be this one's, too. Who takes a lock has company from the beginning.
-    pub(super) fn company<'a>(&'a self, asked: &Asked<'_>) -> Option<Member<'a>> {
+    pub(super) fn company<'a>(
+        &'a self,
+        asked: &Asked<'_>,
+        alone: bool,
+    ) -> (Option<Looking<'a>>, Option<Member<'a>>) {
         let id = &asked.identified.id;
-        asked.spec.cache?;
-        match asked.spec.lock {
-            Some(_) => Some(self.waiting.join(id)),
-            None => self.waiting.join_others(id),
+        if asked.spec.cache.is_none() {
+            (None, None)
+        } else if asked.spec.lock.is_some() {
+            (None, Some(self.waiting.join(id)))
+        } else if alone {
+            (None, None)
+        } else {
+            let (looking, member) = self.waiting.look(id);
+            (Some(looking), member)
         }
     }
 
@@ -59,6 +68,10 @@ impl Engine {
         });
         match turn {
             Turn::Mine => Attempt::Mine,
+            Turn::Over if asked.spec.lock.is_none() && !member.is_waiting_for_a_run() => {
+                Attempt::Alone
+            }
+            Turn::Alone => Attempt::Alone,
             Turn::Over => Attempt::Refused(Refusal::InProgress),
             Turn::Again => Attempt::Again,
             Turn::Runs(follower) => self.follow(asked, follower, deadline).await,

@@ -121,6 +121,84 @@ async fn another_payload_is_another_one_than_that_of_the_last_look() {
     ));
 }
 
+/// A record that is kept, of a store whose looks wait.
+async fn kept_behind_a_gate(spec: &Spec, identified: &Identified) -> (Arc<Gated>, Idempotent) {
+    let store = Gated::new(&[Ask::Look], None);
+    store.open(true);
+    let idempotent = Idempotent::builder("shop")
+        .store(Arc::clone(&store))
+        .build();
+    let execution = idempotent.0.execution(spec);
+    let asked = Asked {
+        spec,
+        identified,
+        execution: &execution,
+    };
+    let Entry::Run(run) = idempotent.0.enter(asked).await else {
+        panic!("there was no record");
+    };
+    run.finish(Reply::new(200)).await.unwrap();
+    store.open(false);
+    (store, idempotent)
+}
+
+/// As when a process has just come to its store: the first look takes as long as the connection.
+#[tokio::test]
+async fn many_that_come_while_one_looks_do_not_look_each() {
+    let spec = Spec::new("orders").cache(60_000);
+    let identified = Identified {
+        id: RequestId::from_text("shop:orders:1"),
+        fingerprint: None,
+    };
+    let (store, idempotent) = kept_behind_a_gate(&spec, &identified).await;
+    let before = store.looks();
+    let executions = [(); 20].map(|()| idempotent.0.execution(&spec));
+    let retries = executions.each_ref().map(|execution| {
+        Box::pin(idempotent.0.enter(Asked {
+            spec: &spec,
+            identified: &identified,
+            execution,
+        }))
+    });
+    let mut all = futures_util::future::join_all(retries);
+    assert!((&mut all).now_or_never().is_none());
+    assert_eq!(store.looks() - before, 2);
+    store.open(true);
+    assert!(
+        all.await
+            .iter()
+            .all(|entry| matches!(entry, Entry::Replay(Replay::Kept(..))))
+    );
+}
+
+/// Who would not wait for a run is not refused because another one looks.
+#[tokio::test]
+async fn who_does_not_wait_looks_alone() {
+    let spec = Spec::new("orders").cache(60_000).wait(0);
+    let identified = Identified {
+        id: RequestId::from_text("shop:orders:1"),
+        fingerprint: None,
+    };
+    let (store, idempotent) = kept_behind_a_gate(&spec, &identified).await;
+    let before = store.looks();
+    let executions = [(); 3].map(|()| idempotent.0.execution(&spec));
+    let [first, second, third] = executions.each_ref().map(|execution| {
+        idempotent.0.enter(Asked {
+            spec: &spec,
+            identified: &identified,
+            execution,
+        })
+    });
+    let opens = async {
+        eventually_async("all look", async || store.looks() - before == 3).await;
+        store.open(true);
+    };
+    let (first, second, third, ()) = tokio::join!(first, second, third, opens);
+    for entry in [first, second, third] {
+        assert!(matches!(entry, Entry::Replay(Replay::Kept(..))));
+    }
+}
+
 /// One in this process has left nothing, and another process has the row: both together are waited for for `wait`.
 #[cfg(feature = "sqlite")]
 #[tokio::test]

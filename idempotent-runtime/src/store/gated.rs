@@ -1,6 +1,7 @@
 //! A store for tests, some of whose calls wait at a gate: to answer, or to free a lock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -25,6 +26,7 @@ pub(crate) struct Gated {
     /// Whose renewals do not return.
     stuck: Option<ExecutionId>,
     renewed: watch::Sender<u32>,
+    looks: AtomicUsize,
     /// What waits until the gate is open.
     gated: &'static [Ask],
     gate: watch::Sender<bool>,
@@ -36,6 +38,7 @@ impl Gated {
             store: MemoryStore::new(),
             stuck,
             renewed: watch::Sender::new(0),
+            looks: AtomicUsize::new(0),
             gated,
             gate: watch::Sender::new(false),
         })
@@ -43,6 +46,11 @@ impl Gated {
 
     pub(crate) fn open(&self, open: bool) {
         self.gate.send_replace(open);
+    }
+
+    /// How many have been asked for.
+    pub(crate) fn looks(&self) -> usize {
+        self.looks.load(Ordering::SeqCst)
     }
 
     async fn pass(&self, ask: Ask) {
@@ -61,6 +69,7 @@ impl Gated {
 impl Store for Gated {
     fn look<'a>(&'a self, claim: &'a Claim, changed: Changed) -> StoreFuture<'a, Looked> {
         Box::pin(async move {
+            self.looks.fetch_add(1, Ordering::SeqCst);
             let looked = self.store.look(claim, changed).await;
             self.pass(Ask::Look).await;
             looked
