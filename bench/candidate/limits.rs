@@ -15,6 +15,8 @@ use crate::Result;
 use crate::serve::{environment, failed, routes};
 use crate::work::{Order, Receipt, receipt};
 
+pub(crate) mod rows;
+
 /// What a record of the replaying candidates takes, about.
 const VALUE: [u8; 420] = [b'v'; 420];
 
@@ -22,13 +24,13 @@ const VALUE: [u8; 420] = [b'v'; 420];
 type Line = web::Data<OnceCell<MultiplexedConnection>>;
 
 /// Whose request it is, by its key, and what it says.
-type Id = [u8; 32];
+pub(crate) type Id = [u8; 32];
 
 /// The replies, by what their requests were.
 type Replies = web::Data<Mutex<HashMap<Id, Arc<web::Bytes>>>>;
 
 /// The request, read and recognised: its key, path and body.
-fn read(request: &HttpRequest, body: &[u8]) -> actix_web::Result<(Order, Id)> {
+pub(crate) fn read(request: &HttpRequest, body: &[u8]) -> actix_web::Result<(Order, Id)> {
     let order = serde_json::from_slice(body).map_err(failed)?;
     let key = request.headers().get("idempotency-key");
     let key = key.ok_or_else(|| failed("no key"))?;

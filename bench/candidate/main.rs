@@ -23,6 +23,8 @@ fn main() -> Result<()> {
         "limit-one-get" => limits::serve_get(),
         "limit-lock" => limits::serve_turn(),
         "limit-miss" => limits::serve_kept(),
+        "limit-sqlite" => limits::rows::serve::<diesel::SqliteConnection>(),
+        "limit-postgres" => limits::rows::serve::<diesel::PgConnection>(),
         "memory" => replay::serve_memory(),
         "redis" => replay::serve_redis(None),
         "redis-strict" => replay::serve_redis(Some(replay::Copies::Strict)),

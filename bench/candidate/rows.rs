@@ -35,6 +35,9 @@ pub(crate) trait Database: Trackable + R2D2Connection {
     /// The same on a tracked connection.
     fn change_tracked(conn: &mut TrackedConnection<Self>, id: i32, rows: i32) -> QueryResult<i64>;
 
+    /// Changes one row, and tells its key as well.
+    fn change_and_tell(conn: &mut Self, id: i32) -> QueryResult<(i64, i32)>;
+
     /// The annotated handler.
     fn handler() -> Route;
 }
@@ -70,6 +73,13 @@ macro_rules! database {
                 change!(conn, id, rows)
             }
 
+            fn change_and_tell(conn: &mut Self, id: i32) -> QueryResult<(i64, i32)> {
+                diesel::update(accounts::table.find(id))
+                    .set(accounts::balance.eq(accounts::balance + 1))
+                    .returning((accounts::balance, accounts::id))
+                    .get_result(conn)
+            }
+
             fn change_tracked(
                 conn: &mut TrackedConnection<Self>,
                 id: i32,
@@ -84,7 +94,12 @@ macro_rules! database {
 database!(SqliteConnection, 1, order_sqlite);
 database!(PgConnection, 8, order_postgres);
 
-type BarePool<C> = Pool<ConnectionManager<C>>;
+pub(crate) type BarePool<C> = Pool<ConnectionManager<C>>;
+
+pub(crate) fn bare_pool<C: Database>() -> Result<BarePool<C>> {
+    let connections = Pool::builder().max_size(C::CONNECTIONS);
+    Ok(connections.build(ConnectionManager::new(environment("DATABASE")?))?)
+}
 
 async fn order_bare<C: Database>(
     order: web::Json<Order>,
@@ -103,9 +118,7 @@ async fn order_bare<C: Database>(
 
 #[actix_web::main]
 pub(crate) async fn serve_bare<C: Database>() -> Result<()> {
-    let pool: BarePool<C> = Pool::builder()
-        .max_size(C::CONNECTIONS)
-        .build(ConnectionManager::new(environment("DATABASE")?))?;
+    let pool = bare_pool::<C>()?;
     routes(move |app| {
         app.app_data(web::Data::new(pool.clone()))
             .route("/orders", web::post().to(order_bare::<C>));

@@ -196,7 +196,11 @@ impl Execution {
 
     /// A transaction of this execution that stamped these has committed. If its reply is kept already, that record
     /// does not know of them, and its id is returned.
-    pub(crate) fn committed(&self, epoch: u64, stamped: Vec<Stamped>) -> Option<RequestId> {
+    pub(crate) fn committed(
+        &self,
+        epoch: u64,
+        stamped: impl IntoIterator<Item = Stamped>,
+    ) -> Option<RequestId> {
         self.wrote();
         let mut commits = lock(&self.commits);
         if commits

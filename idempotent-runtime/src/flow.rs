@@ -306,7 +306,10 @@ impl Engine {
         }
         if let Some(member) = member {
             // Before anyone is refused by it. It may be another one than before.
-            member.has_payload(asked.found(&looked));
+            match &looked {
+                Looked::Busy { fingerprint, .. } => member.waits_for(*fingerprint),
+                _ => member.waits_for_none(),
+            }
         }
         Ok(match looked {
             Looked::Claimed(miss) => Attempt::Claimed(miss),
@@ -339,15 +342,14 @@ impl Engine {
         // Who has a lock has company already, and must not wait for it now.
         if member.is_none() {
             let mut joined = self.waiting.join(id);
-            joined.waits_for_a_run();
+            joined.waits_for_some();
             match self.turn(asked, &mut joined, deadline).await {
                 Attempt::Mine => *member = Some(joined),
                 attempt => return Ok(attempt),
             }
         }
         if let Some(member) = member {
-            member.has_payload(fingerprint);
-            member.waits_for_a_run();
+            member.waits_for(fingerprint);
         }
         let waiting = Wait::begin("duplicate", asked.spec.name);
         let waited = self.until_over(id, execution, deadline).await;
@@ -413,15 +415,6 @@ impl Asked<'_> {
             execution: self.execution.id,
             fingerprint: *fingerprint,
             lease,
-        }
-    }
-
-    /// The payload of the one that a look has found, which may be this one's own run.
-    fn found(&self, looked: &Looked) -> Option<Fingerprint> {
-        match looked {
-            Looked::Hit(record, _) => record.fingerprint,
-            Looked::Busy { fingerprint, .. } | Looked::Changed(_, fingerprint) => *fingerprint,
-            Looked::Claimed(_) => self.identified.fingerprint,
         }
     }
 

@@ -20,29 +20,33 @@ use crate::owed::{deliver, plain};
 use crate::store::{Stamp, Stamped, StoreError, Tag, TagStamp};
 use crate::sync::random;
 use crate::track::Registry;
-use crate::track::backend::escape;
+use crate::track::backend::escape_to;
 use crate::track::changes::{Changes, Table};
 use crate::track::stamper::{Receipt, StampError, Stamper};
-
-/// One tag of a transaction.
-struct Planned {
-    table: Arc<str>,
-    kind: Kind,
-    stamp: TagStamp,
-}
 
 /// The tags of a transaction.
 struct Plan<'a> {
     prefix: &'a str,
-    tags: Vec<Planned>,
+    /// What each of the stamps stands for.
+    of: Vec<(Arc<str>, Kind)>,
+    stamps: Vec<TagStamp>,
+    /// Where names are put together.
+    name: String,
 }
 
 impl<'a> Plan<'a> {
     /// `for_record`: the writer may be kept, and so asks for the versions that its record depends on.
     fn new(prefix: &'a str, changes: &Changes, for_record: bool) -> Self {
+        let most = changes.tables().map(|(_, changed)| match changed {
+            Table::Whole => 2,
+            Table::Rows(rows) => rows.len() + 2,
+        });
+        let most = most.sum();
         let mut plan = Self {
             prefix,
-            tags: Vec::new(),
+            of: Vec::with_capacity(most),
+            stamps: Vec::with_capacity(most),
+            name: String::new(),
         };
         if changes.every() {
             Registry::global()
@@ -60,12 +64,15 @@ impl<'a> Plan<'a> {
     }
 
     fn push(&mut self, table: &Arc<str>, row: &str, kind: Kind) {
-        let tag = Tag::from(format!("{}{}:{row}", self.prefix, escape(table)));
-        let renew = kind != Kind::Unknown(false);
-        self.tags.push(Planned {
-            table: Arc::clone(table),
-            kind,
-            stamp: TagStamp { tag, renew },
+        self.name.clear();
+        self.name.push_str(self.prefix);
+        escape_to(table, &mut self.name);
+        self.name.push(':');
+        self.name.push_str(row);
+        self.of.push((Arc::clone(table), kind));
+        self.stamps.push(TagStamp {
+            tag: Tag::from(self.name.as_str()),
+            renew: kind != Kind::Unknown(false),
         });
     }
 
@@ -80,30 +87,6 @@ impl<'a> Plan<'a> {
         if for_record {
             self.push(table, "*", Kind::Unknown(false));
         }
-    }
-
-    fn stamps(&self) -> Vec<TagStamp> {
-        self.tags
-            .iter()
-            .map(|planned| planned.stamp.clone())
-            .collect()
-    }
-
-    /// The tags with the versions that the store gave.
-    fn stamped(self, stamped: &Stamped) -> Vec<Dependency> {
-        self.tags
-            .into_iter()
-            .zip(&stamped.versions)
-            .map(
-                |(Planned { table, kind, stamp }, (before, now))| Dependency {
-                    table,
-                    kind,
-                    tag: stamp.tag,
-                    before: *before,
-                    now: *now,
-                },
-            )
-            .collect()
     }
 }
 
@@ -140,27 +123,23 @@ impl Engine {
         changes: &Changes,
     ) -> Result<Box<dyn Receipt>, StampError> {
         let plan = Plan::new(&self.prefix, changes, true);
-        let tags = plan.stamps();
         match self.store.stamp(&Stamp {
-            tags: &tags,
+            tags: &plan.stamps,
             create: true,
             life: execution.life,
             nonce: random(),
         }) {
-            Ok(stamped) => {
-                let epoch = stamped.epoch;
-                let stamped = plan.stamped(&stamped);
-                Ok(Box::new(OfExecution {
-                    execution: Arc::clone(execution),
-                    keeper: Arc::clone(&self.keeper),
-                    epoch,
-                    stamped,
-                }))
-            }
+            Ok(stamped) => Ok(Box::new(OfExecution {
+                execution: Arc::clone(execution),
+                keeper: Arc::clone(&self.keeper),
+                of: plan.of,
+                stamps: plan.stamps,
+                stamped,
+            })),
             Err(error) if execution.strict => Err(StampError(error.to_string())),
             Err(error) => {
                 execution.spoil(Unkept::StoreAway);
-                self.owe(tags, &error);
+                self.owe(plan.stamps, &error);
                 Ok(Box::new(Nothing))
             }
         }
@@ -169,7 +148,7 @@ impl Engine {
     /// Creates nothing: a tag that is missing has no record that depends on it, and whoever comes next waits for the
     /// row's lock.
     fn stamp_without_record(&self, changes: &Changes) {
-        let tags = Plan::new(&self.prefix, changes, false).stamps();
+        let tags = Plan::new(&self.prefix, changes, false).stamps;
         if let Err(error) = self.store.stamp(&plain(&tags)) {
             self.owe(tags, &error);
         }
@@ -198,15 +177,31 @@ impl Receipt for Nothing {
 struct OfExecution {
     execution: Arc<Execution>,
     keeper: Arc<Keeper>,
-    epoch: u64,
-    stamped: Vec<Dependency>,
+    of: Vec<(Arc<str>, Kind)>,
+    stamps: Vec<TagStamp>,
+    stamped: Stamped,
 }
 
 impl Receipt for OfExecution {
     fn committed(self: Box<Self>) {
+        let Self {
+            execution,
+            keeper,
+            of,
+            stamps,
+            stamped,
+        } = *self;
+        let tags = of.into_iter().zip(stamps).zip(stamped.versions);
+        let tags = tags.map(|(((table, kind), stamp), (before, now))| Dependency {
+            table,
+            kind,
+            tag: stamp.tag,
+            before,
+            now,
+        });
         // Work that the handler has left behind: what it changed is no dependency of the record.
-        if let Some(id) = self.execution.committed(self.epoch, self.stamped) {
-            self.keeper.finish(|store| async move {
+        if let Some(id) = execution.committed(stamped.epoch, tags) {
+            keeper.finish(|store| async move {
                 if let Err(error) = store.forget(&id).await {
                     tracing::error!(%error, "a record that does not know of a later change could not be removed");
                 }

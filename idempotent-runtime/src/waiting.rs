@@ -3,23 +3,24 @@
 //! store has two questions of one key at a time.
 //!
 //! ```text
-//! join ──→ wait ── it is one's turn ──→ ask the store ── a record ──────────→ told to the party, which breaks up
-//!             │                           │              this process runs it → told; they follow that run
+//! join ──→ wait ── it is one's turn ──→ ask the store ── a record ──────────→ told to those who came before the look
+//!             │                           │              this process runs it → told to all, who follow that run
 //!             │                           │ ── refused, cancelled ───────────→ the turn is the next one's
-//!             └── told what was found     └── away ──────────────────────────→ told to ask alone
+//!             └── told what was found     └── away ──────────────────────────→ told to all, to ask alone
 //! ```
 //!
 //! # Interleavings
 //!
 //! * Who joins after a look was sent has perhaps seen what ended the record that it finds. Looks are numbered, and a record
-//!   is only for those who joined before its look.
+//!   is only for those who joined before its look. The others stay, and one of them looks for all who have come since: each
+//!   look answers all that came during the one before, however hot the key is.
 //! * Whoever asks is dropped, or must wait no longer: its turn ends with it, and is the next one's, in order of arrival.
 //!   Everyone waits for as long as it wants itself.
 //! * What was found is told before the turn ends, so that whoever gets the turn then sees it.
-//! * The payload of the one that is waited for is known from the look that found it. Another payload is refused before
-//!   anything is waited for; and when a record comes, by that.
-//! * A party that has been told something is not joined any more; the last to leave removes what was not told. Who is
-//!   the last is counted under the map's lock: of two that leave at once, each holds the party still when the other looks.
+//! * The payload of the run that is waited for is known from the look that found it. Another payload is refused before
+//!   anything is waited for; and when a record comes, by that. That of a record is none to refuse who comes after its look.
+//! * A party that was told of a run, or to ask alone, is not joined any more; another one is removed by the last to leave. Who
+//!   is the last is counted under the map's lock: of two that leave at once, each holds the party still when the other looks.
 //! * Another one than was waited for has the key by the time of the next look: its payload is the party's from then on,
 //!   also where the one that looked is refused by it.
 //! * Somebody looks for longer than another one would wait: as long as no run is known, the other one asks alone. It is
@@ -76,13 +77,23 @@ struct Seen {
     runs: bool,
 }
 
-/// What one has found for all.
+/// What one has found for the others.
 #[derive(Clone, Debug)]
 enum Found {
     /// By the look of this number, a record that lasts until then.
     Kept(u64, Arc<Record>, Instant),
     Runs(Follower),
     Nothing,
+}
+
+impl Found {
+    /// Whether it is for one that joined after so many looks.
+    fn is_for(&self, joined: u64) -> bool {
+        match self {
+            Self::Kept(look, ..) => *look > joined,
+            Self::Runs(_) | Self::Nothing => true,
+        }
+    }
 }
 
 /// How it goes on for one of a party.
@@ -93,8 +104,6 @@ pub(crate) enum Turn {
     Kept(Arc<Record>, Duration),
     /// It runs in this process.
     Runs(Follower),
-    /// What was found is not for this one.
-    Again,
     /// It is to ask without the others.
     Alone,
     /// It was too long.
@@ -179,28 +188,44 @@ impl Drop for Looking<'_> {
 }
 
 impl Member<'_> {
-    /// The payload of the one that is waited for, as far as it is known.
+    /// The payload of the run that is waited for, as far as it is known.
     pub(crate) fn payload(&self) -> Option<Fingerprint> {
         lock(&self.party.seen).payload
     }
 
-    pub(crate) fn has_payload(&self, payload: Option<Fingerprint>) {
-        lock(&self.party.seen).payload = payload;
+    /// A look has found a run of this payload.
+    pub(crate) fn waits_for(&self, payload: Option<Fingerprint>) {
+        let mut seen = lock(&self.party.seen);
+        (seen.payload, seen.runs) = (payload, true);
     }
 
-    /// One is under way, which is what they wait for.
-    pub(crate) fn waits_for_a_run(&self) {
+    /// One is under way, or was; its payload may not be that of the party's last look.
+    pub(crate) fn waits_for_some(&self) {
         lock(&self.party.seen).runs = true;
+    }
+
+    /// The last look has found none.
+    pub(crate) fn waits_for_none(&self) {
+        let mut seen = lock(&self.party.seen);
+        (seen.payload, seen.runs) = (None, false);
     }
 
     pub(crate) fn is_waiting_for_a_run(&self) -> bool {
         lock(&self.party.seen).runs
     }
 
-    /// Whether it is this one's turn at once, and nothing is found yet.
+    /// Whether it is this one's turn at once, and nothing is found for it yet.
     pub(crate) fn takes_turn(&mut self) -> bool {
         self.turn = Arc::clone(&self.party.turn).try_acquire_owned().ok();
-        self.turn.is_some() && self.party.found.borrow().is_none()
+        self.turn.is_some() && self.told().is_none()
+    }
+
+    fn told(&self) -> Option<Found> {
+        let found = self.party.found.borrow();
+        found
+            .as_ref()
+            .filter(|found| found.is_for(self.joined))
+            .cloned()
     }
 
     /// Returns when it is this one's turn, or something was found.
@@ -209,10 +234,12 @@ impl Member<'_> {
         // Taken in vain, if something was found.
         self.turn = None;
         let turn = Arc::clone(&self.party.turn).acquire_owned();
+        let joined = self.joined;
+        let is_told = |found: &Option<Found>| found.as_ref().is_some_and(|one| one.is_for(joined));
         let either = async {
             tokio::select! {
                 biased;
-                _ = found.wait_for(Option::is_some) => None,
+                _ = found.wait_for(is_told) => None,
                 turn = turn => turn.ok(),
             }
         };
@@ -220,14 +247,12 @@ impl Member<'_> {
             Ok(turn) => self.turn = turn,
             Err(_) => return Turn::Over,
         }
-        let found = self.party.found.borrow().clone();
-        match found {
+        match self.told() {
             None => Turn::Mine,
-            Some(Found::Kept(look, record, end)) if look > self.joined => {
+            Some(Found::Kept(_, record, end)) => {
                 Turn::Kept(record, end.saturating_duration_since(Instant::now()))
             }
             Some(Found::Runs(follower)) => Turn::Runs(follower),
-            Some(Found::Kept(..)) => Turn::Again,
             Some(Found::Nothing) => Turn::Alone,
         }
     }
@@ -245,17 +270,24 @@ impl Member<'_> {
     }
 
     pub(crate) fn follows(&self, follower: Follower) {
-        self.tell(Found::Runs(follower));
+        self.break_up(Found::Runs(follower));
     }
 
     /// All must ask alone.
     pub(crate) fn gives_up(&self) {
-        self.tell(Found::Nothing);
+        self.break_up(Found::Nothing);
     }
 
-    fn tell(&self, found: Found) {
+    fn break_up(&self, found: Found) {
         if self.turn.is_some() {
             self.leave(|_| true);
+        }
+        self.tell(found);
+    }
+
+    /// Who has not the turn has found nothing for the others.
+    fn tell(&self, found: Found) {
+        if self.turn.is_some() {
             self.party.found.send_replace(Some(found));
         }
     }
@@ -311,10 +343,20 @@ mod tests {
         let mut before = waiting.join(&id);
         asks.looks();
         let mut behind = waiting.join_others(&id).unwrap();
+        let mut last = waiting.join_others(&id).unwrap();
         asks.has_found(&record(), LONG);
-        assert!(waiting.join_others(&id).is_none());
+        drop(asks);
         assert!(matches!(before.turn(later()).await, Turn::Kept(..)));
-        assert!(matches!(behind.turn(later()).await, Turn::Again));
+        // One of the others looks for all of them.
+        assert!(matches!(behind.turn(later()).await, Turn::Mine));
+        assert!(matches!(last.turn(Instant::now()).await, Turn::Over));
+        behind.looks();
+        let mut after = waiting.join_others(&id).unwrap();
+        behind.has_found(&record(), LONG);
+        drop(behind);
+        assert!(matches!(last.turn(later()).await, Turn::Kept(..)));
+        assert!(after.takes_turn());
+        drop((before, last, after));
         assert_eq!(waiting.len(), 0);
     }
 

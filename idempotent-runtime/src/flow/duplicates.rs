@@ -73,7 +73,6 @@ impl Engine {
             }
             Turn::Alone => Attempt::Alone,
             Turn::Over => Attempt::Refused(Refusal::InProgress),
-            Turn::Again => Attempt::Again,
             Turn::Runs(follower) => self.follow(asked, follower, deadline).await,
             Turn::Kept(record, left) => self.hit(asked, record, left),
         }

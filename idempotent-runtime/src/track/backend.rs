@@ -294,10 +294,17 @@ pub(super) fn write_key<'a, C: Trackable>(
 
 /// Escapes a part of a resource's name: `:`, `,`, `*`, `%`, controls, and what would read as `any`.
 pub(crate) fn escape(part: &str) -> String {
-    use std::fmt::Write;
     let mut out = String::with_capacity(part.len());
+    escape_to(part, &mut out);
+    out
+}
+
+/// The same, at the end of another text.
+pub(crate) fn escape_to(part: &str, out: &mut String) {
+    use std::fmt::Write;
     if part == "any" {
-        return "%61ny".to_owned();
+        out.push_str("%61ny");
+        return;
     }
     for c in part.chars() {
         match c {
@@ -310,7 +317,6 @@ pub(crate) fn escape(part: &str) -> String {
             c => out.push(c),
         }
     }
-    out
 }
 
 /// Bytes as hexadecimal digits.

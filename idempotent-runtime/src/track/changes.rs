@@ -77,6 +77,10 @@ impl Changes {
     }
 
     fn merge(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
         self.every |= other.every;
         for (table, changed) in other.tables {
             match changed {
@@ -96,9 +100,25 @@ impl Changes {
 #[derive(Debug, Default)]
 struct Level {
     name: Option<String>,
-    changes: Changes,
+    /// None before the first. Shared with a COMMIT that may fail.
+    changes: Option<Arc<Changes>>,
     /// As many savepoints of this name are below it, with nothing between them.
     below: usize,
+}
+
+impl Level {
+    fn is_unchanged(&self) -> bool {
+        self.changes
+            .as_ref()
+            .is_none_or(|changes| changes.is_empty())
+    }
+
+    fn note(&mut self, changes: Changes) {
+        match &mut self.changes {
+            Some(all) => Arc::make_mut(all).merge(changes),
+            None => self.changes = Some(Arc::new(changes)),
+        }
+    }
 }
 
 /// What the open transaction of a connection has changed so far.
@@ -115,7 +135,7 @@ impl ChangeLog {
 
     /// Whether anything was noted in the open transaction.
     pub(crate) fn has_changes(&self) -> bool {
-        self.levels.iter().any(|level| !level.changes.is_empty())
+        self.levels.iter().any(|level| !level.is_unchanged())
     }
 
     /// A transaction was opened. A second `BEGIN` inside one changes nothing (PostgreSQL warns and goes on).
@@ -132,7 +152,7 @@ impl ChangeLog {
         // opened it.)
         let nested = self.levels.len() > 1;
         match self.levels.last_mut() {
-            Some(top) if nested && top.name.as_deref() == Some(name) && top.changes.is_empty() => {
+            Some(top) if nested && top.name.as_deref() == Some(name) && top.is_unchanged() => {
                 top.below += 1;
             }
             _ => self.levels.push(Level {
@@ -165,9 +185,8 @@ impl ChangeLog {
             self.levels.push(level);
         }
         if let Some(below) = self.levels.last_mut() {
-            released
-                .into_iter()
-                .for_each(|level| below.changes.merge(level.changes));
+            let changes = released.into_iter().filter_map(|level| level.changes);
+            changes.for_each(|changes| below.note(Arc::unwrap_or_clone(changes)));
         }
     }
 
@@ -175,7 +194,7 @@ impl ChangeLog {
     pub(crate) fn rollback_to(&mut self, name: &str) {
         if let Some(index) = self.find(name) {
             self.levels.truncate(index + 1);
-            self.levels[index].changes = Changes::default();
+            self.levels[index].changes = None;
         }
     }
 
@@ -187,16 +206,20 @@ impl ChangeLog {
     /// Notes changes in the innermost level.
     pub(crate) fn note(&mut self, changes: Changes) {
         if let Some(top) = self.levels.last_mut() {
-            top.changes.merge(changes);
+            top.note(changes);
         }
     }
 
     /// All that the transaction would change if it committed now.
-    pub(crate) fn pending(&self) -> Changes {
-        let mut all = Changes::default();
-        self.levels
+    pub(crate) fn pending(&self) -> Arc<Changes> {
+        let mut changed = self
+            .levels
             .iter()
-            .for_each(|level| all.merge(level.changes.clone()));
+            .filter_map(|level| level.changes.as_ref());
+        let mut all = changed.next().map(Arc::clone).unwrap_or_default();
+        for changes in changed {
+            Arc::make_mut(&mut all).merge(Changes::clone(changes));
+        }
         all
     }
 
@@ -225,7 +248,7 @@ mod tests {
         let mut log = ChangeLog::default();
         log.begin();
         steps(&mut log);
-        log.pending()
+        Arc::unwrap_or_clone(log.pending())
     }
 
     #[test]

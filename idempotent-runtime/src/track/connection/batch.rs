@@ -17,6 +17,7 @@ use crate::track::fragment::Literally;
 use crate::track::plans::{Step, known, note_whole};
 use crate::track::rules::Rule;
 use crate::track::statement::Dialect;
+use crate::track::statement::keywords::Control;
 use crate::track::statement::plan::Plan;
 use crate::track::statement::split::split;
 
@@ -27,6 +28,10 @@ impl<C: Trackable> SimpleConnection for TrackedConnection<C> {
     fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
         if !Rule::Batches.applies() && !self.log.is_open() {
             return self.inner.batch_execute(sql);
+        }
+        // What Diesel's transactions send. It is not worth a plan.
+        if let Some(control) = Control::of(sql) {
+            return self.control(&control, sql, |inner| inner.batch_execute(sql));
         }
         if self.may_be_read_otherwise(sql) {
             return self.batch_unread(sql);

@@ -42,6 +42,16 @@ pub(crate) enum Control {
 }
 
 impl Control {
+    /// What this is, if it is the shortest form of one.
+    pub(crate) fn of(sql: &str) -> Option<Self> {
+        match sql {
+            "BEGIN" => Some(Self::Begin),
+            "COMMIT" => Some(Self::Commit { chain: false }),
+            "ROLLBACK" => Some(Self::Rollback { chain: false }),
+            _ => None,
+        }
+    }
+
     /// Whether it is about the transaction as a whole.
     pub(crate) fn is_of_the_transaction(&self) -> bool {
         !matches!(
