@@ -98,13 +98,13 @@ const ROWS: &[Row] = &[
     row("lock-redis", "lock-redis", Traffic::Fresh)
         .on(Keys::Redis)
         .to_reach(&[Goal::at_least(0.55, "bare")]),
-    row("bare-sqlite-row", "sqlite-bare", Traffic::Fresh).with(Database::Sqlite),
     row("limit-sqlite-row", "limit-sqlite", Traffic::Miss).with(Database::Sqlite),
+    row("bare-sqlite-row", "sqlite-bare", Traffic::Fresh).with(Database::Sqlite),
     row("miss-sqlite-row", "sqlite", Traffic::Miss)
         .with(Database::Sqlite)
         .to_reach(&[Goal::at_least(0.9, "bare-sqlite-row")]),
-    row("bare-postgres-row", "postgres-bare", Traffic::Fresh).with(Database::Postgres),
     row("limit-postgres-row", "limit-postgres", Traffic::Miss).with(Database::Postgres),
+    row("bare-postgres-row", "postgres-bare", Traffic::Fresh).with(Database::Postgres),
     row("miss-postgres-row", "postgres", Traffic::Miss)
         .with(Database::Postgres)
         .to_reach(&[Goal::at_least(0.9, "bare-postgres-row")]),

@@ -175,9 +175,10 @@ impl Engine {
         }
         let mut now = Instant::now();
         let deadline = after(now, asked.spec.wait.unwrap_or(self.settings.wait));
-        if self
-            .running
-            .follow(&asked.identified.id)
+        let id = &asked.identified.id;
+        let mut one = self.running.follow(id);
+        if one
+            .as_ref()
             .is_some_and(|one| asked.differs(one.fingerprint))
         {
             // Another payload comes before the lock, too.
@@ -185,19 +186,21 @@ impl Engine {
         }
         let mut alone = false;
         loop {
-            let (_looking, mut member) = self.company(&asked, alone);
-            if let Some(member) = &mut member {
-                match Box::pin(self.turn(&asked, member, deadline)).await {
-                    Attempt::Mine => {}
-                    Attempt::Replay(replay) => return Entry::Replay(replay),
-                    Attempt::Refused(refusal) => return Entry::Refused(refusal),
-                    attempt => {
-                        alone = matches!(attempt, Attempt::Alone);
+            let mut member = None;
+            if !alone {
+                let others = self.after_others(&asked, one.take(), &mut member, deadline);
+                match others.await {
+                    None => {}
+                    Some(Attempt::Mine) => now = Instant::now(),
+                    Some(Attempt::Replay(replay)) => return Entry::Replay(replay),
+                    Some(Attempt::Refused(refusal)) => return Entry::Refused(refusal),
+                    Some(attempt) => {
+                        alone = matches!(attempt, Attempt::Alone) && asked.spec.lock.is_none();
                         now = Instant::now();
+                        one = self.running.follow(id);
                         continue;
                     }
                 }
-                now = Instant::now();
             }
             let entry = self.contend(&asked, &mut member, now, deadline).await;
             if let Some(member) = &member {
@@ -290,7 +293,12 @@ impl Engine {
             if let Some(member) = member {
                 member.follows(follower.clone());
             }
-            return Ok(Box::pin(self.follow(asked, follower, deadline)).await);
+            let followed = Box::pin(self.follow(asked, follower, deadline)).await;
+            if asked.spec.lock.is_none() {
+                // Its party has broken up.
+                *member = None;
+            }
+            return Ok(followed);
         }
         if let Some(member) = member {
             member.looks();
@@ -299,7 +307,7 @@ impl Engine {
         hold.will_claim(&claim, now);
         let owed = self.owed.any();
         reach(Point::Claim);
-        let looked = self.store.look(&claim, asked.spec.changed).await?;
+        let looked = self.look(asked, &claim, member.is_some()).await?;
         match looked {
             Looked::Claimed(_) => reach(Point::Claimed),
             _ => hold.no_claim(),
@@ -319,7 +327,15 @@ impl Engine {
             Looked::Changed(tag, _) => Attempt::Refused(Refusal::Changed(tag)),
             // What was owed may have ended it, and was delivered since.
             Looked::Hit(..) if owed && !self.owed.any() => Attempt::Again,
-            Looked::Hit(record, left) => self.hit(asked, record, left),
+            Looked::Hit(record, left) => {
+                // The others, too, where this one is refused by it.
+                if let Some(member) = member
+                    && !self.owed.any()
+                {
+                    member.has_found(&record, left);
+                }
+                self.hit(asked, record, left)
+            }
             Looked::Busy {
                 execution,
                 fingerprint,
@@ -342,7 +358,7 @@ impl Engine {
         // Who has a lock has company already, and must not wait for it now.
         if member.is_none() {
             let mut joined = self.waiting.join(id);
-            joined.waits_for_some();
+            joined.knows_of_a_run();
             match self.turn(asked, &mut joined, deadline).await {
                 Attempt::Mine => *member = Some(joined),
                 attempt => return Ok(attempt),

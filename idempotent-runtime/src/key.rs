@@ -137,8 +137,7 @@ impl RequestId {
 
     /// Which of so many places is this one's, in this process.
     pub(crate) fn slot(&self, of: u32) -> usize {
-        // The middle bits: maps take the others.
-        usize::try_from((self.hash >> 20) % u64::from(of)).unwrap_or_default()
+        usize::try_from(self.hash % u64::from(of)).unwrap_or_default()
     }
 
     /// Takes an id's whole text, as it was stored, for the id.

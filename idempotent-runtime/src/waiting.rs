@@ -1,6 +1,6 @@
 //! Duplicates in this process that look, or wait for another process: one of them asks the store, the others get what it
-//! finds. The first to look has no party, which costs more than most looks; who comes while it looks is in one, and the
-//! store has two questions of one key at a time.
+//! finds. A party costs more than most looks, so the first to look has none, and where the store answers at once nobody
+//! has. Who comes while the store is still to answer joins one.
 //!
 //! ```text
 //! join ──→ wait ── it is one's turn ──→ ask the store ── a record ──────────→ told to those who came before the look
@@ -23,8 +23,9 @@
 //!   is the last is counted under the map's lock: of two that leave at once, each holds the party still when the other looks.
 //! * Another one than was waited for has the key by the time of the next look: its payload is the party's from then on,
 //!   also where the one that looked is refused by it.
-//! * Somebody looks for longer than another one would wait: as long as no run is known, the other one asks alone. It is
-//!   refused because of a run, not of a look.
+//! * Somebody looks for longer than another one would wait, or for longer than looks should take: its thread may be busy
+//!   with another request. As long as no run is known the other one asks alone, for it is refused because of a run and not
+//!   of a look. (Who takes a lock first does not: it would wait for that.)
 //! * Two keys are looked for that share a count: who comes second has a party of its own, and nothing is different.
 
 use std::collections::HashMap;
@@ -40,18 +41,18 @@ use crate::running::Follower;
 use crate::store::Record;
 use crate::sync::{after, lock};
 
-/// Many enough that two keys looked for at once rarely share one.
+/// Many enough that two keys whose looks are under way rarely share one.
 const COUNTS: u32 = 4096;
 
 /// Who waits in this process, by what for.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     parties: Mutex<HashMap<RequestId, Place>>,
-    /// How many look, by the hash of what for.
+    /// How many look without a party, by the hash of what for.
     looking: Box<[AtomicU32]>,
 }
 
-/// One that looks, until it is dropped.
+/// One that looks without a party, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Looking<'a>(&'a AtomicU32);
 
@@ -118,6 +119,8 @@ pub(crate) struct Member<'a> {
     party: Arc<Party>,
     /// How many looks had begun when it joined.
     joined: u64,
+    /// It has seen a run itself.
+    knows_of_a_run: bool,
     turn: Option<OwnedSemaphorePermit>,
 }
 
@@ -131,19 +134,26 @@ impl Default for Waiting {
 }
 
 impl Waiting {
-    /// One looks for this; and those who look or wait for it already, if anyone does.
-    pub(crate) fn look(&self, id: &RequestId) -> (Looking<'_>, Option<Member<'_>>) {
-        let count = &self.looking[id.slot(COUNTS)];
-        let others = count.fetch_add(1, Ordering::Relaxed) > 0;
-        let member = if others {
-            Some(self.join(id))
-        } else {
-            self.join_others(id)
-        };
-        (Looking(count), member)
+    /// One looks for this without a party: who comes from now on joins one.
+    pub(crate) fn looks(&self, id: &RequestId) -> Looking<'_> {
+        let count = self.count(id);
+        count.fetch_add(1, Ordering::Relaxed);
+        Looking(count)
     }
 
-    fn join_others(&self, id: &RequestId) -> Option<Member<'_>> {
+    /// Joins those who look or wait for this, if anyone does.
+    pub(crate) fn join_others(&self, id: &RequestId) -> Option<Member<'_>> {
+        match self.count(id).load(Ordering::Relaxed) {
+            0 => self.join_waiting(id),
+            _ => Some(self.join(id)),
+        }
+    }
+
+    fn count(&self, id: &RequestId) -> &AtomicU32 {
+        &self.looking[id.slot(COUNTS)]
+    }
+
+    fn join_waiting(&self, id: &RequestId) -> Option<Member<'_>> {
         let mut parties = lock(&self.parties);
         Some(self.member(id, parties.get_mut(id)?))
     }
@@ -171,6 +181,7 @@ impl Waiting {
             id: id.clone(),
             party,
             joined,
+            knows_of_a_run: false,
             turn: None,
         }
     }
@@ -199,9 +210,9 @@ impl Member<'_> {
         (seen.payload, seen.runs) = (payload, true);
     }
 
-    /// One is under way, or was; its payload may not be that of the party's last look.
-    pub(crate) fn waits_for_some(&self) {
-        lock(&self.party.seen).runs = true;
+    /// This one has seen a run, which need not be the one of the party's last look.
+    pub(crate) fn knows_of_a_run(&mut self) {
+        self.knows_of_a_run = true;
     }
 
     /// The last look has found none.
@@ -211,7 +222,7 @@ impl Member<'_> {
     }
 
     pub(crate) fn is_waiting_for_a_run(&self) -> bool {
-        lock(&self.party.seen).runs
+        self.knows_of_a_run || lock(&self.party.seen).runs
     }
 
     /// Whether it is this one's turn at once, and nothing is found for it yet.

@@ -1,5 +1,6 @@
 //! How duplicates wait: for the one that runs in this process, and for the one in another.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,39 +10,64 @@ use super::{Asked, Attempt, Engine, Entry, Refusal, Replay};
 use crate::key::RequestId;
 use crate::meters::{Wait, Waited};
 use crate::running::Follower;
-use crate::store::{ExecutionId, Record, StoreError};
-use crate::waiting::{Looking, Member, Turn};
+use crate::store::{Claim, ExecutionId, Looked, Record, StoreError};
+use crate::sync::after;
+use crate::waiting::{Member, Turn};
+
+/// So long one waits for another's look, which mostly takes a thousandth of that. The thread of the one that looks may be
+/// kept by another request.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// Those whose answer may be this one's, too. Who takes a lock has company from the beginning.
-    pub(super) fn company<'a>(
+    /// Waits for others that may answer this one, too, if there are any: for the run in this process (`one`), or in a party,
+    /// which it joins. Who takes a lock has a party from the beginning, and follows nobody before it has the lock.
+    pub(super) async fn after_others<'a>(
         &'a self,
         asked: &Asked<'_>,
-        alone: bool,
-    ) -> (Option<Looking<'a>>, Option<Member<'a>>) {
+        one: Option<Follower>,
+        member: &mut Option<Member<'a>>,
+        deadline: Instant,
+    ) -> Option<Attempt> {
         let id = &asked.identified.id;
-        if asked.spec.cache.is_none() {
-            (None, None)
-        } else if asked.spec.lock.is_some() {
-            (None, Some(self.waiting.join(id)))
-        } else if alone {
-            (None, None)
+        asked.spec.cache?;
+        if asked.spec.lock.is_some() {
+            *member = Some(self.waiting.join(id));
+        } else if let Some(follower) = one {
+            return Some(Box::pin(self.follow(asked, follower, deadline)).await);
         } else {
-            let (looking, member) = self.waiting.look(id);
-            (Some(looking), member)
+            *member = self.waiting.join_others(id);
         }
+        Some(Box::pin(self.turn(asked, member.as_mut()?, deadline)).await)
+    }
+
+    /// Asks the store. Who comes before it has answered need not.
+    pub(super) async fn look(
+        &self,
+        asked: &Asked<'_>,
+        claim: &Claim,
+        in_party: bool,
+    ) -> Result<Looked, StoreError> {
+        let mut look = self.store.look(claim, asked.spec.changed);
+        let mut looking = None;
+        poll_fn(move |context| {
+            let looked = look.as_mut().poll(context);
+            if looked.is_pending() && !in_party && looking.is_none() {
+                looking = Some(self.waiting.looks(&claim.id));
+            }
+            looked
+        })
+        .await
     }
 
     /// What this one, whose turn it was, has found for the others.
     pub(super) fn tell(&self, asked: &Asked<'_>, member: &Member<'_>, entry: &Entry) {
         match entry {
-            Entry::Replay(Replay::Kept(record, left)) => member.has_found(record, *left),
             Entry::Run(_) => match self.running.follow(&asked.identified.id) {
                 Some(follower) => member.follows(follower),
                 None => member.gives_up(),
             },
-            // It has told already whom it followed.
-            Entry::Replay(Replay::Followed(_)) => {}
+            // It has told already.
+            Entry::Replay(_) => {}
             Entry::Refused(Refusal::InProgress | Refusal::OtherPayload) => {}
             Entry::Refused(_) => member.gives_up(),
         }
@@ -60,17 +86,26 @@ impl Engine {
         if member.takes_turn() {
             return Attempt::Mine;
         }
-        let waiting = Wait::begin("duplicate", asked.spec.name);
-        let turn = member.turn(deadline).await;
-        waiting.end(match turn {
-            Turn::Over => Waited::Over,
-            _ => Waited::Done,
-        });
+        let mut turn = Turn::Over;
+        if asked.spec.lock.is_none() && !member.is_waiting_for_a_run() {
+            turn = member.turn(deadline.min(after(Instant::now(), LOOK))).await;
+            if matches!(turn, Turn::Over) && !member.is_waiting_for_a_run() {
+                return Attempt::Alone;
+            }
+            if asked.differs(member.payload()) {
+                return Attempt::Refused(Refusal::OtherPayload);
+            }
+        }
+        if matches!(turn, Turn::Over) {
+            let waiting = Wait::begin("duplicate", asked.spec.name);
+            turn = member.turn(deadline).await;
+            waiting.end(match turn {
+                Turn::Over => Waited::Over,
+                _ => Waited::Done,
+            });
+        }
         match turn {
             Turn::Mine => Attempt::Mine,
-            Turn::Over if asked.spec.lock.is_none() && !member.is_waiting_for_a_run() => {
-                Attempt::Alone
-            }
             Turn::Alone => Attempt::Alone,
             Turn::Over => Attempt::Refused(Refusal::InProgress),
             Turn::Runs(follower) => self.follow(asked, follower, deadline).await,

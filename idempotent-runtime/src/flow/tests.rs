@@ -169,6 +169,66 @@ async fn many_that_come_while_one_looks_do_not_look_each() {
             .iter()
             .all(|entry| matches!(entry, Entry::Replay(Replay::Kept(..))))
     );
+    // One that came after the second look was sent has looked for all that did.
+    assert_eq!(store.looks() - before, 3);
+}
+
+/// As long as it is not known that the key is in use, another payload is no reason to look one after the other.
+#[tokio::test]
+async fn a_record_is_for_the_others_too_where_it_refuses_the_one_that_looked() {
+    let spec = Spec::new("orders").cache(60_000);
+    let [one, other] = [1, 2].map(|payload| Identified {
+        id: RequestId::from_text("shop:orders:1"),
+        fingerprint: Some(Fingerprint::from_bytes([payload; 32])),
+    });
+    let (store, idempotent) = kept_behind_a_gate(&spec, &one).await;
+    let before = store.looks();
+    let executions = [(); 20].map(|()| idempotent.0.execution(&spec));
+    let mut number = 0;
+    let retries = executions.each_ref().map(|execution| {
+        number += 1;
+        Box::pin(idempotent.0.enter(Asked {
+            spec: &spec,
+            identified: if number % 2 == 0 { &one } else { &other },
+            execution,
+        }))
+    });
+    let mut all = futures_util::future::join_all(retries);
+    assert!((&mut all).now_or_never().is_none());
+    store.open(true);
+    for (number, entry) in all.await.iter().enumerate() {
+        match number % 2 {
+            1 => assert!(matches!(entry, Entry::Replay(Replay::Kept(..)))),
+            _ => assert!(matches!(entry, Entry::Refused(Refusal::OtherPayload))),
+        }
+    }
+    assert_eq!(store.looks() - before, 3);
+}
+
+/// A worker may be kept by another request while the store's answer waits to be read.
+#[tokio::test]
+async fn who_looks_on_a_thread_that_is_kept_does_not_keep_the_others() {
+    let spec = Spec::new("orders").cache(60_000);
+    let identified = Identified {
+        id: RequestId::from_text("shop:orders:1"),
+        fingerprint: None,
+    };
+    let (store, idempotent) = kept_behind_a_gate(&spec, &identified).await;
+    let executions = [(); 3].map(|()| idempotent.0.execution(&spec));
+    let [first, second, third] = executions.each_ref().map(|execution| {
+        Box::pin(idempotent.0.enter(Asked {
+            spec: &spec,
+            identified: &identified,
+            execution,
+        }))
+    });
+    tokio::pin!(first, second);
+    assert!(first.as_mut().now_or_never().is_none());
+    assert!(second.as_mut().now_or_never().is_none());
+    store.open(true);
+    let began = Instant::now();
+    assert!(matches!(third.await, Entry::Replay(Replay::Kept(..))));
+    assert!(began.elapsed() < Duration::from_secs(1));
 }
 
 /// Who would not wait for a run is not refused because another one looks.

@@ -40,9 +40,7 @@ where
                 cut: rows.cut,
             };
             let mut told = Told::new(plan, rows);
-            let count = each_key(inner, telling, rows.keys, |key| {
-                told.note(key.to_owned(), changes);
-            })?;
+            let count = each_key(inner, telling, rows.keys, |key| told.note(key, changes))?;
             (count, told.keys)
         }
     };
@@ -76,10 +74,10 @@ where
                 cut: rows.cut,
             })?;
             let mut told = Told::new(plan, rows);
+            let mut key = String::new();
             for row in &loaded {
-                let mut key = String::new();
                 write_key::<C>(row, rows.keys, &mut key);
-                told.note(key, changes);
+                told.note(&key, changes);
             }
             (loaded, rows.keys, told.keys)
         }
@@ -106,13 +104,13 @@ impl<'a> Told<'a> {
         }
     }
 
-    fn note(&mut self, key: String, changes: &mut Changes) {
+    fn note(&mut self, key: &str, changes: &mut Changes) {
         if let Some(keys) = &mut self.keys {
-            keys.insert(key.clone());
+            keys.insert(key.to_owned());
         }
         let table = self.rows.table.as_ref();
         if let Some(table) = table.filter(|table| !changes.is_whole(table)) {
-            changes.row(table, key);
+            changes.row(table, key.to_owned());
         }
     }
 }
