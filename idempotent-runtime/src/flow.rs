@@ -291,7 +291,7 @@ impl Engine {
         let id = &asked.identified.id;
         if let Some(follower) = self.running.follow(id) {
             if let Some(member) = member {
-                member.follows(follower.clone());
+                member.follows(|| self.running.follow(id));
             }
             let followed = Box::pin(self.follow(asked, follower, deadline)).await;
             if asked.spec.lock.is_none() {
@@ -325,17 +325,18 @@ impl Engine {
                 Attempt::Refused(Refusal::OtherPayload)
             }
             Looked::Changed(tag, _) => Attempt::Refused(Refusal::Changed(tag)),
-            // What was owed may have ended it, and was delivered since.
-            Looked::Hit(..) if owed && !self.owed.any() => Attempt::Again,
-            Looked::Hit(record, left) => {
-                // The others, too, where this one is refused by it.
-                if let Some(member) = member
-                    && !self.owed.any()
-                {
-                    member.has_found(&record, left);
+            Looked::Hit(record, left) => match (owed, self.owed.any()) {
+                // What was owed may have ended it, and was delivered since.
+                (true, false) => Attempt::Again,
+                (_, true) => Attempt::Owing,
+                (false, false) => {
+                    // It is the others', too, where this one is refused by it.
+                    if let Some(member) = member {
+                        member.has_found(&record, left);
+                    }
+                    asked.answer(record, left)
                 }
-                self.hit(asked, record, left)
-            }
+            },
             Looked::Busy {
                 execution,
                 fingerprint,
@@ -358,9 +359,17 @@ impl Engine {
         // Who has a lock has company already, and must not wait for it now.
         if member.is_none() {
             let mut joined = self.waiting.join(id);
-            joined.knows_of_a_run();
+            joined.has_looked();
             match self.turn(asked, &mut joined, deadline).await {
-                Attempt::Mine => *member = Some(joined),
+                Attempt::Mine => {
+                    // Another one has looked since, perhaps, and has seen another run.
+                    let is_first = joined.is_first();
+                    *member = Some(joined);
+                    if !is_first {
+                        return Ok(Attempt::Again);
+                    }
+                }
+                Attempt::Alone => {}
                 attempt => return Ok(attempt),
             }
         }
@@ -436,6 +445,15 @@ impl Asked<'_> {
 
     fn differs(&self, theirs: Option<Fingerprint>) -> bool {
         matches!((theirs, self.identified.fingerprint), (Some(theirs), Some(ours)) if theirs != ours)
+    }
+
+    /// A record's.
+    fn answer(&self, record: Arc<Record>, left: Duration) -> Attempt {
+        if self.differs(record.fingerprint) {
+            Attempt::Refused(Refusal::OtherPayload)
+        } else {
+            Attempt::Replay(Replay::Kept(record, left))
+        }
     }
 
     /// Another payload comes before "in progress".

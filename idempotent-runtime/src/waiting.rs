@@ -14,7 +14,7 @@
 //! * Who joins after a look was sent has perhaps seen what ended the record that it finds. Looks are numbered, and a record
 //!   is only for those who joined before its look. The others stay, and one of them looks for all who have come since: each
 //!   look answers all that came during the one before, however hot the key is.
-//! * Whoever asks is dropped, or must wait no longer: its turn ends with it, and is the next one's, in order of arrival.
+//! * Whoever asks is dropped, or must wait no longer: its turn ends with it, and is the next one's.
 //!   Everyone waits for as long as it wants itself.
 //! * What was found is told before the turn ends, so that whoever gets the turn then sees it.
 //! * The payload of the run that is waited for is known from the look that found it. Another payload is refused before
@@ -25,7 +25,7 @@
 //!   also where the one that looked is refused by it.
 //! * Somebody looks for longer than another one would wait, or for longer than looks should take: its thread may be busy
 //!   with another request. As long as no run is known the other one asks alone, for it is refused because of a run and not
-//!   of a look. (Who takes a lock first does not: it would wait for that.)
+//!   of a look, and nobody joins that party any more. (Who takes a lock first does not: it would wait for that.)
 //! * Two keys are looked for that share a count: who comes second has a party of its own, and nothing is different.
 
 use std::collections::HashMap;
@@ -119,8 +119,8 @@ pub(crate) struct Member<'a> {
     party: Arc<Party>,
     /// How many looks had begun when it joined.
     joined: u64,
-    /// It has seen a run itself.
-    knows_of_a_run: bool,
+    /// It has looked itself before it joined.
+    has_looked: bool,
     turn: Option<OwnedSemaphorePermit>,
 }
 
@@ -181,7 +181,7 @@ impl Waiting {
             id: id.clone(),
             party,
             joined,
-            knows_of_a_run: false,
+            has_looked: false,
             turn: None,
         }
     }
@@ -201,7 +201,9 @@ impl Drop for Looking<'_> {
 impl Member<'_> {
     /// The payload of the run that is waited for, as far as it is known.
     pub(crate) fn payload(&self) -> Option<Fingerprint> {
-        lock(&self.party.seen).payload
+        let seen = lock(&self.party.seen);
+        // One that has seen a run of its own payload may know it from a later look than the party.
+        seen.payload.filter(|_| !self.has_looked)
     }
 
     /// A look has found a run of this payload.
@@ -210,9 +212,13 @@ impl Member<'_> {
         (seen.payload, seen.runs) = (payload, true);
     }
 
-    /// This one has seen a run, which need not be the one of the party's last look.
-    pub(crate) fn knows_of_a_run(&mut self) {
-        self.knows_of_a_run = true;
+    pub(crate) fn has_looked(&mut self) {
+        self.has_looked = true;
+    }
+
+    /// Whether nobody has looked for the party yet.
+    pub(crate) fn is_first(&self) -> bool {
+        lock(&self.party.seen).looks == 0
     }
 
     /// The last look has found none.
@@ -222,7 +228,7 @@ impl Member<'_> {
     }
 
     pub(crate) fn is_waiting_for_a_run(&self) -> bool {
-        self.knows_of_a_run || lock(&self.party.seen).runs
+        lock(&self.party.seen).runs
     }
 
     /// Whether it is this one's turn at once, and nothing is found for it yet.
@@ -280,20 +286,23 @@ impl Member<'_> {
         self.tell(Found::Kept(look, Arc::clone(record), end));
     }
 
-    pub(crate) fn follows(&self, follower: Follower) {
-        self.break_up(Found::Runs(follower));
+    /// All follow the run that is under way now, if there still is one; else they ask alone. Nobody joins before it is
+    /// asked for, so that nobody follows one that had ended when it came.
+    pub(crate) fn follows(&self, run: impl FnOnce() -> Option<Follower>) {
+        if self.turn.is_some() {
+            self.abandons();
+            self.tell(run().map_or(Found::Nothing, Found::Runs));
+        }
     }
 
     /// All must ask alone.
     pub(crate) fn gives_up(&self) {
-        self.break_up(Found::Nothing);
+        self.follows(|| None);
     }
 
-    fn break_up(&self, found: Found) {
-        if self.turn.is_some() {
-            self.leave(|_| true);
-        }
-        self.tell(found);
+    /// Nobody joins this party any more.
+    pub(crate) fn abandons(&self) {
+        self.leave(|_| true);
     }
 
     /// Who has not the turn has found nothing for the others.

@@ -62,10 +62,7 @@ impl Engine {
     /// What this one, whose turn it was, has found for the others.
     pub(super) fn tell(&self, asked: &Asked<'_>, member: &Member<'_>, entry: &Entry) {
         match entry {
-            Entry::Run(_) => match self.running.follow(&asked.identified.id) {
-                Some(follower) => member.follows(follower),
-                None => member.gives_up(),
-            },
+            Entry::Run(_) => member.follows(|| self.running.follow(&asked.identified.id)),
             // It has told already.
             Entry::Replay(_) => {}
             Entry::Refused(Refusal::InProgress | Refusal::OtherPayload) => {}
@@ -90,13 +87,14 @@ impl Engine {
         if asked.spec.lock.is_none() && !member.is_waiting_for_a_run() {
             turn = member.turn(deadline.min(after(Instant::now(), LOOK))).await;
             if matches!(turn, Turn::Over) && !member.is_waiting_for_a_run() {
+                member.abandons();
                 return Attempt::Alone;
-            }
-            if asked.differs(member.payload()) {
-                return Attempt::Refused(Refusal::OtherPayload);
             }
         }
         if matches!(turn, Turn::Over) {
+            if asked.differs(member.payload()) {
+                return Attempt::Refused(Refusal::OtherPayload);
+            }
             let waiting = Wait::begin("duplicate", asked.spec.name);
             turn = member.turn(deadline).await;
             waiting.end(match turn {
@@ -136,14 +134,12 @@ impl Engine {
         }
     }
 
-    /// A record is there. Asked after the look: what was owed by then may be what ended it.
-    pub(super) fn hit(&self, asked: &Asked<'_>, record: Arc<Record>, left: Duration) -> Attempt {
+    /// Another one has found a record.
+    fn hit(&self, asked: &Asked<'_>, record: Arc<Record>, left: Duration) -> Attempt {
         if self.owed.any() {
             Attempt::Owing
-        } else if asked.differs(record.fingerprint) {
-            Attempt::Refused(Refusal::OtherPayload)
         } else {
-            Attempt::Replay(Replay::Kept(record, left))
+            asked.answer(record, left)
         }
     }
 

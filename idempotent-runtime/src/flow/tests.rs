@@ -231,6 +231,47 @@ async fn who_looks_on_a_thread_that_is_kept_does_not_keep_the_others() {
     assert!(began.elapsed() < Duration::from_secs(1));
 }
 
+/// It is not the other's turn to wait for that run, as long as it does not read its answer.
+#[tokio::test]
+async fn who_has_found_a_run_hears_of_its_end_though_another_has_the_turn() {
+    let store = Gated::new(&[Ask::Look], None);
+    let idempotent = Idempotent::builder("shop")
+        .store(Arc::clone(&store))
+        .build();
+    let engine = &idempotent.0;
+    let spec = Spec::new("orders").cache(60_000);
+    let identified = Identified {
+        id: RequestId::from_text("shop:orders:1"),
+        fingerprint: None,
+    };
+    let elsewhere = Claim {
+        id: identified.id.clone(),
+        execution: ExecutionId(1),
+        fingerprint: None,
+        lease: Duration::from_secs(60),
+    };
+    store.open(true);
+    let looked = store.look(&elsewhere, Changed::Run).await.unwrap();
+    assert!(matches!(looked, Looked::Claimed(_)));
+    store.open(false);
+    let executions = [(); 2].map(|()| engine.execution(&spec));
+    let [first, second] = executions.each_ref().map(|execution| {
+        engine.enter(Asked {
+            spec: &spec,
+            identified: &identified,
+            execution,
+        })
+    });
+    tokio::pin!(first, second);
+    assert!(first.as_mut().now_or_never().is_none());
+    assert!(second.as_mut().now_or_never().is_none());
+    store.open(true);
+    assert!(first.as_mut().now_or_never().is_none());
+    store.release(&elsewhere).await.unwrap();
+    let soon = tokio::time::timeout(Duration::from_secs(5), first).await;
+    assert!(matches!(soon, Ok(Entry::Run(_))));
+}
+
 /// Who would not wait for a run is not refused because another one looks.
 #[tokio::test]
 async fn who_does_not_wait_looks_alone() {
