@@ -1,6 +1,9 @@
 # What the scripts share: the programs that tests start or link, found or installed. To be sourced.
 # shellcheck shell=bash
 
+# What cargo keeps to compile less the next time is three quarters of all that it writes, and has filled disks.
+export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
+
 # Where Debian keeps the servers' programs.
 shopt -s nullglob
 for directory in /usr/sbin /usr/lib/postgresql/*/bin; do PATH="$PATH:$directory"; done

@@ -1,4 +1,4 @@
-//! How cost grows: with rows, bytes, records, writers and processes.
+//! How cost grows: with rows, bytes, keys, records, writers and processes.
 
 use std::path::Path;
 
@@ -7,13 +7,16 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::arguments::Arguments;
 use crate::measure::{Load, Sample};
-use crate::parts::Parts;
+use crate::orders::Orders;
+use crate::parts::{Database, Keys, Parts};
 use crate::plot;
-use crate::rounds::Ready;
+use crate::rounds::{Ready, bare};
+use crate::rows::Traffic;
 use crate::spread::Spread;
 use crate::table::table;
 
 mod bytes;
+mod keys;
 mod processes;
 mod records;
 mod rows;
@@ -42,6 +45,7 @@ pub(crate) struct Curve {
 pub(crate) fn measured(parts: &Parts, arguments: &Arguments) -> Result<Growth> {
     let mut all = vec![rows::measured(parts, arguments)?];
     all.push(bytes::measured(parts, arguments)?);
+    all.push(keys::measured(parts, arguments)?);
     all.extend(records::measured(arguments)?);
     all.push(writers::measured(parts, arguments)?);
     all.push(processes::measured(arguments)?);
@@ -77,6 +81,43 @@ fn ratios(ready: &[Ready], load: &Load, arguments: &Arguments) -> Result<Vec<Spr
     spreads
         .collect::<Option<_>>()
         .ok_or_else(|| "no rounds".into())
+}
+
+/// Replays from memory, from Redis, and from there with strict copies, beside the handler: with other orders at each point.
+fn replays(
+    [memory, redis, strict]: [&str; 3],
+    database: Database,
+    points: &[(f64, Orders)],
+    parts: &Parts,
+    arguments: &Arguments,
+) -> Result<Vec<Curve>> {
+    let start = |name, keys| {
+        let own = (keys, database);
+        Ready::start(name, Traffic::Replay, own, parts, &Orders::default())
+    };
+    let mut ready = [
+        bare(Traffic::Again, &Orders::default())?,
+        start(memory, Keys::None)?,
+        start(redis, Keys::Redis)?,
+        start(strict, Keys::Redis)?,
+    ];
+    let mut measured = Vec::new();
+    for (x, orders) in points {
+        let load = Load {
+            orders: *orders,
+            connections: 64,
+            time: time(arguments),
+            singles: 0,
+        };
+        let (bare, replaying) = ready.split_at_mut(1);
+        bare[0].ask_for(Traffic::Again, orders)?;
+        for replaying in replaying {
+            replaying.ask_for(Traffic::Replay, orders)?;
+        }
+        measured.push((*x, ratios(&ready, &load, arguments)?));
+    }
+    let names = ["replay-memory", "replay-redis", "replay-redis-strict"];
+    Ok(curves(&names, &measured))
 }
 
 /// One curve for each name, from what was measured point by point.

@@ -2,12 +2,9 @@
 
 use crate::Result;
 use crate::arguments::Arguments;
-use crate::growth::{Curves, curves, ratios, time};
-use crate::measure::Load;
+use crate::growth::{Curves, replays};
 use crate::orders::Orders;
-use crate::parts::{Database, Keys, Parts};
-use crate::rounds::{Ready, bare};
-use crate::rows::Traffic;
+use crate::parts::{Database, Parts};
 
 const ROWS: [i32; 4] = [1, 10, 100, 1_000];
 
@@ -18,36 +15,17 @@ pub(crate) fn measured(parts: &Parts, arguments: &Arguments) -> Result<Curves> {
         rows,
         ..Orders::default()
     };
-    let start = |name, keys| {
-        let own = (keys, Database::Sqlite);
-        Ready::start(name, Traffic::Replay, own, parts, &orders(1))
-    };
-    let mut ready = vec![
-        bare(Traffic::Again, &orders(1))?,
-        start("sqlite", Keys::None)?,
-        start("sqlite-redis", Keys::Redis)?,
-        start("sqlite-redis-strict", Keys::Redis)?,
-    ];
-    let mut points = Vec::new();
-    for rows in ROWS {
-        let load = Load {
-            orders: orders(rows),
-            connections: 64,
-            time: time(arguments),
-            singles: 0,
-        };
-        for replaying in &mut ready[1..] {
-            replaying.ask_for(Traffic::Replay, &load.orders)?;
-        }
-        points.push((f64::from(rows), ratios(&ready, &load, arguments)?));
-    }
+    let points = ROWS.map(|rows| (f64::from(rows), orders(rows)));
     Ok(Curves {
         name: "rows",
         of: "rows per record",
         what: "requests/s of replays, to bare",
-        curves: curves(
-            &["replay-memory", "replay-redis", "replay-redis-strict"],
+        curves: replays(
+            ["sqlite", "sqlite-redis", "sqlite-redis-strict"],
+            Database::Sqlite,
             &points,
-        ),
+            parts,
+            arguments,
+        )?,
     })
 }

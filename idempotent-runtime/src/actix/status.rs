@@ -32,6 +32,11 @@ impl Status {
         self
     }
 
+    /// As long as it is: what has room for more takes another block when it becomes a header.
+    fn exactly(parts: &[&str]) -> Self {
+        Self(parts.concat())
+    }
+
     fn with_ttl(mut self, ttl: Duration) -> Self {
         self.0.push_str("; ttl=");
         self.0.push_str(itoa::Buffer::new().format(ttl.as_secs()));
@@ -76,8 +81,8 @@ pub(super) fn mark_replayed(response: &mut HttpResponse) {
 
 pub(super) fn hit(settings: &Settings, identified: &Identified, ttl: Duration) -> Status {
     // In full seconds, as RFC 9211 wants it; a record in its last second is not stale.
-    Status::new("hit")
-        .with_ttl(ttl)
+    let mut seconds = itoa::Buffer::new();
+    Status::exactly(&["idempotent; hit; ttl=", seconds.format(ttl.as_secs())])
         .with_key(settings, identified)
 }
 

@@ -10,6 +10,9 @@ use ipnet::IpNet;
 pub(super) fn client_address(request: &HttpRequest, proxies: &[IpNet]) -> Option<IpAddr> {
     let named = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
     let mut address = request.peer_addr()?.ip().to_canonical();
+    if !named(&address) {
+        return Some(address);
+    }
     let mut hops = hops(request);
     while named(&address) {
         match hops.next().and_then(parse) {

@@ -33,6 +33,7 @@ mod stamps;
 mod target;
 #[cfg(test)]
 mod tests;
+mod together;
 mod tracking;
 mod trouble;
 mod value;
@@ -73,11 +74,12 @@ use trouble::Trouble;
 /// # Connections
 ///
 /// Each Tokio runtime that uses it, and so each worker of actix, has one connection, on which all of its requests are
-/// sent one behind the other. Another one is for the blocking [`stamp`](Store::stamp), which a thread of the store's own
-/// serves, and one for the messages that wake those who wait. A connection that is lost is made anew, after a pause that
-/// grows to a second.
+/// sent one behind the other. Hits that a runtime of one thread looks for in the same turn are asked for by one command,
+/// and so share its deadline and its failure; nothing waits for others to come. Another connection is for the blocking
+/// [`stamp`](Store::stamp), which a thread of the store's own serves, and one for the messages that wake those who wait.
+/// A connection that is lost is made anew, after a pause that grows to a second.
 ///
-/// Each call has a [deadline](RedisBuilder::deadline). After three failures in a row nothing is asked for a second, and
+/// Each call has a [deadline](RedisBuilder::deadline). After three failures in a row, of which what is asked together is one, nothing is asked for a second, and
 /// calls fail at once; then one call tries.
 ///
 /// # Sentinel

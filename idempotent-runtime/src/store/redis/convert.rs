@@ -43,15 +43,26 @@ pub(super) fn as_text(value: &Value) -> Option<&str> {
 /// Sends commands that only read; `None` if a key holds something of a type that none of ours is.
 pub(super) async fn read_all(
     commands: &Pipeline,
-    mut connection: Wire,
+    connection: Wire,
 ) -> RedisResult<Option<Vec<Value>>> {
+    let answers = read_each(commands, connection).await?;
+    let is_ours = |answer: &Value| !matches!(answer, Value::ServerError(_));
+    Ok(answers.iter().all(is_ours).then_some(answers))
+}
+
+/// The same, where each answer counts by itself: an error is the answer about what is of such a type.
+pub(super) async fn read_each(
+    commands: &Pipeline,
+    mut connection: Wire,
+) -> RedisResult<Vec<Value>> {
     let answers: Vec<Value> = commands.query_async(&mut connection).await?;
     for answer in &answers {
         match answer {
-            Value::ServerError(error) if error.code() == "WRONGTYPE" => return Ok(None),
-            Value::ServerError(error) => return Err(error.clone().into()),
+            Value::ServerError(error) if error.code() != "WRONGTYPE" => {
+                return Err(error.clone().into());
+            }
             _ => {}
         }
     }
-    Ok(Some(answers))
+    Ok(answers)
 }

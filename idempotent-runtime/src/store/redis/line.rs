@@ -11,13 +11,14 @@ use std::time::Duration;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisError};
 use deadpool_redis::{Connection, PoolError, Timeouts};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::door::Door;
 use super::scripts;
 use super::target::Address;
+use super::together::Together;
 use super::trouble::Trouble;
 use super::wire::Wire;
 use super::within::within;
@@ -93,7 +94,13 @@ enum State {
 }
 
 /// The connection of one runtime, or the attempts to have one. Its task ends when this is dropped.
-pub(super) struct Line(watch::Receiver<State>);
+pub(super) struct Line {
+    state: watch::Receiver<State>,
+    /// Whatever is spawned on its runtime is behind what is ready there, and never on another thread.
+    pub(super) has_one_thread: bool,
+    /// What its runtime asks in its next turn.
+    pub(super) together: Together,
+}
 
 impl Line {
     /// Has the current runtime keep a connection. `at_end` is dropped with the runtime's task, if not before.
@@ -104,17 +111,21 @@ impl Line {
             let _at_end = at_end;
             task.await;
         });
-        Self(receiver)
+        Self {
+            state: receiver,
+            has_one_thread: runtime.runtime_flavor() == RuntimeFlavor::CurrentThread,
+            together: Together::default(),
+        }
     }
 
     /// Whether there is a connection.
     pub(super) fn is_ready(&self) -> bool {
-        matches!(&*self.0.borrow(), State::Ready(link) if link.is_good())
+        matches!(&*self.state.borrow(), State::Ready(link) if link.is_good())
     }
 
     /// Whether the runtime has ended, so that there will be none any more.
     pub(super) fn is_over(&self) -> bool {
-        self.0.has_changed().is_err()
+        self.state.has_changed().is_err()
     }
 
     /// The connection, as soon as there is one.
@@ -123,12 +134,12 @@ impl Line {
     ///
     /// If the last attempt to connect failed.
     pub(super) async fn link(&self) -> Result<Arc<Link>, Trouble> {
-        if let State::Ready(link) = &*self.0.borrow()
+        if let State::Ready(link) = &*self.state.borrow()
             && link.is_good()
         {
             return Ok(Arc::clone(link));
         }
-        let mut state = self.0.clone();
+        let mut state = self.state.clone();
         loop {
             match &*state.borrow_and_update() {
                 State::Ready(link) if link.is_good() => return Ok(Arc::clone(link)),

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::convert::as_bytes;
 use super::names::tag_key;
 use super::seen;
-use super::value::{read_version, token};
+use super::value::{EXECUTION, read_version, token};
 use crate::store::Record;
 use crate::sync::after;
 
@@ -110,7 +110,8 @@ impl LocalCopy {
     pub(super) fn question(&self, key: &str) -> redis::Pipeline {
         let mut ask = redis::Pipeline::with_capacity(2);
         ask.ignore_errors();
-        ask.cmd("GETRANGE").arg(key).arg(4).arg(19);
+        let [from, to] = EXECUTION;
+        ask.cmd("GETRANGE").arg(key).arg(from).arg(to);
         if !self.tags.is_empty() {
             ask.cmd("MGET").arg(&self.tags);
         }
@@ -122,13 +123,17 @@ impl LocalCopy {
         seen::left(self.end)
     }
 
+    /// Whether the answer to [`question`](Self::question) says that the record is still there, and valid.
+    pub(super) fn is_valid_by(&self, epoch: u64, answer: &[Value]) -> bool {
+        match answer {
+            [execution] => self.is_valid(epoch, execution, &[]),
+            [execution, Value::Array(now)] => self.is_valid(epoch, execution, now),
+            _ => false,
+        }
+    }
+
     /// Whether the server's record is this one, and valid: its execution, its epoch, each of its tags.
-    pub(super) fn is_valid(&self, epoch: u64, answer: Option<&[Value]>) -> bool {
-        let (execution, now) = match answer {
-            Some([execution]) => (execution, &[][..]),
-            Some([execution, Value::Array(now)]) => (execution, &now[..]),
-            _ => return false,
-        };
+    pub(super) fn is_valid(&self, epoch: u64, execution: &Value, now: &[Value]) -> bool {
         let record = &self.record;
         as_bytes(execution) == token(record.execution)
             && record.epoch.is_none_or(|own| own == epoch)

@@ -11,16 +11,22 @@ use super::local::LocalCopy;
 use super::names::{Kind, key};
 use super::scripts::{KEEP, LOOK};
 use super::seen::Sight;
-use super::server::Undo;
+use super::server::{Server, Undo};
 use super::servers::{Servers, Way};
+use super::together::{Answer, Question};
 use super::trouble::Trouble;
-use super::value::{self, CALL, Head, MAX_VALUE, call_token, execution_of, tag_of, token};
+use super::value::{
+    self, CALL, EXECUTION, Head, MAX_VALUE, call_token, execution_of, tag_of, token,
+};
 use crate::faults::Fault;
 use crate::key::{Fingerprint, RequestId};
 use crate::meters;
 use crate::spec::Changed;
 use crate::store::{Claim, EnvelopeError, ExecutionId, Looked, Miss, Record, Tag};
 use crate::sync::after;
+
+/// A record that is still there, and for how long.
+type Recalled = Result<Option<(Arc<Record>, Duration)>, Trouble>;
 
 /// What a look came to.
 enum Outcome {
@@ -31,20 +37,33 @@ enum Outcome {
 
 impl Servers {
     pub(super) async fn look(&self, claim: &Claim, changed: Changed) -> Result<Looked, Trouble> {
-        if let Way::Cluster(cluster) = &self.way {
-            return Box::pin(self.look_in(cluster, claim, changed)).await;
-        }
+        let server = match &self.way {
+            Way::One(server) => server,
+            Way::Cluster(cluster) => {
+                return Box::pin(self.look_in(cluster, claim, changed)).await;
+            }
+        };
         let record = key(Kind::Record, claim.id.as_str());
         if let Some((kept, left)) = self.copies.trusted(&record) {
             return Ok(Looked::Hit(kept, left));
         }
         let recalled = match self.copies.get(&record) {
-            Some(copy) => self.ask_for_copy(&record, &copy).await?,
-            None => self.recall(&record).await?,
+            Some(copy) => self.ask_for_copy(server, &record, &copy).await?,
+            None => self.recall(server, &record).await?,
         };
         if let Some((kept, left)) = recalled {
             return Ok(Looked::Hit(kept, left));
         }
+        // A hit does not carry it.
+        Box::pin(self.look_by_script(record, claim, changed)).await
+    }
+
+    async fn look_by_script(
+        &self,
+        record: String,
+        claim: &Claim,
+        changed: Changed,
+    ) -> Result<Looked, Trouble> {
         let claim_key = key(Kind::Claim, claim.id.as_str());
         let mut unreadable = Vec::new();
         // One more round for each record that is found unreadable, and not for ever.
@@ -75,20 +94,21 @@ impl Servers {
     }
 
     /// Asks for a record and for the tags that it had when it was seen last. `None` proves nothing.
-    async fn recall(&self, record: &str) -> Result<Option<(Arc<Record>, Duration)>, Trouble> {
+    async fn recall(&self, server: &Arc<Server>, record: &str) -> Recalled {
         let Some(seen) = self.seen.find(record) else {
             return Ok(None);
         };
-        let ask = &redis::cmd("MGET").arg(record).arg(&seen.tags).take();
-        let answer = self.ask(record, |link| async move {
-            let answer: Vec<Value> = ask.query_async(&mut link.connection()).await?;
-            Ok((link.epoch, answer))
-        });
-        // It may be no answer because there is more under the key than we ever kept there.
-        let (epoch, answer) = answer.await.inspect_err(|_| self.seen.forget(record))?;
-        self.copies.answered_by(epoch);
-        let recalled = recalled(epoch, &answer, &seen).zip(seen.left());
-        let Some((kept, left)) = recalled else {
+        let question = Question {
+            record,
+            part: None,
+            tags: &seen.tags,
+            size: seen.size,
+        };
+        // It may be no answer because there is more under the key than we ever kept there, or under one asked with it.
+        let answer = server.ask_about(&question).await;
+        let answer = answer.inspect_err(|_| self.seen.forget(record))?;
+        self.copies.answered_by(answer.epoch);
+        let Some((kept, left)) = recalled(&answer, &seen).zip(seen.left()) else {
             self.seen.forget(record);
             return Ok(None);
         };
@@ -98,20 +118,16 @@ impl Servers {
     }
 
     /// Asks whether the record of this copy is still there, and valid. `None` proves nothing.
-    async fn ask_for_copy(
-        &self,
-        record: &str,
-        copy: &LocalCopy,
-    ) -> Result<Option<(Arc<Record>, Duration)>, Trouble> {
-        let ask = copy.question(record);
-        let ask = &ask;
-        let answer = self.ask(record, |link| async move {
-            let answer = read_all(ask, link.connection()).await?;
-            Ok((link.epoch, answer))
-        });
-        let (epoch, answer) = answer.await?;
-        self.copies.answered_by(epoch);
-        if copy.is_valid(epoch, answer.as_deref())
+    async fn ask_for_copy(&self, server: &Arc<Server>, record: &str, copy: &LocalCopy) -> Recalled {
+        let question = Question {
+            record,
+            part: Some(EXECUTION),
+            tags: &copy.tags,
+            size: 0,
+        };
+        let answer = server.ask_about(&question).await?;
+        self.copies.answered_by(answer.epoch);
+        if copy.is_valid(answer.epoch, &answer.record, &answer.tags)
             && let Some(left) = copy.left()
         {
             self.copies.confirmed(record);
@@ -151,7 +167,8 @@ impl Servers {
             [word, value, Value::Int(left)] if is(word, b"hit") => match read(value) {
                 Ok((kept, tags)) => {
                     let left = duration(*left);
-                    let sight = Sight::new(kept.execution, (sent, left), tags);
+                    let size = as_bytes(value).len();
+                    let sight = Sight::new(kept.execution, (sent, left), size, tags);
                     self.seen.note(record, sight);
                     Looked::Hit(Arc::new(kept), left)
                 }
@@ -286,11 +303,11 @@ struct Asked<'a> {
 }
 
 /// The record, if the answer has the one that was seen, with just these tags, and all of them as they were.
-fn recalled(epoch: u64, answer: &[Value], seen: &Sight) -> Option<Record> {
-    let (value, present) = answer.split_first()?;
-    let head = Head::read(as_bytes(value)).ok()?;
+fn recalled(answer: &Answer, seen: &Sight) -> Option<Record> {
+    let present = &answer.tags;
+    let head = Head::read(as_bytes(&answer.record)).ok()?;
     let is_valid = head.execution == seen.execution
-        && head.epoch.is_none_or(|own| own == epoch)
+        && head.epoch.is_none_or(|own| own == answer.epoch)
         && head.tags.len() == seen.tags.len()
         && present.len() == seen.tags.len()
         && head

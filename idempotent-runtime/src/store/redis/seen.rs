@@ -28,6 +28,8 @@ const BYTES_OF_ONE: usize = BYTES / 64;
 pub(super) struct Sight {
     pub(super) execution: ExecutionId,
     end: Instant,
+    /// How many bytes its value has.
+    pub(super) size: usize,
     /// The keys of its tags.
     pub(super) tags: Vec<String>,
 }
@@ -37,12 +39,14 @@ impl Sight {
     pub(super) fn new(
         execution: ExecutionId,
         (then, left): (Instant, Duration),
+        size: usize,
         tags: Vec<String>,
     ) -> Self {
         let end = after(then, left);
         Self {
             execution,
             end,
+            size,
             tags,
         }
     }
@@ -129,13 +133,13 @@ mod tests {
 
     fn sight(tags: impl IntoIterator<Item = String>) -> Sight {
         let moment = (Instant::now(), Duration::from_secs(60));
-        Sight::new(ExecutionId(1), moment, tags.into_iter().collect())
+        Sight::new(ExecutionId(1), moment, 0, tags.into_iter().collect())
     }
 
     #[test]
     fn what_is_over_has_nothing_left() {
         let now = Instant::now();
-        let ends = |left| Sight::new(ExecutionId(1), (now, left), Vec::new());
+        let ends = |left| Sight::new(ExecutionId(1), (now, left), 0, Vec::new());
         assert!(ends(Duration::from_secs(60)).left().is_some());
         assert!(ends(Duration::ZERO).left().is_none());
     }

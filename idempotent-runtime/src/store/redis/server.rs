@@ -96,7 +96,7 @@ impl Server {
     }
 
     /// The current runtime's line.
-    fn line(&self) -> Result<Arc<Line>, Trouble> {
+    pub(super) fn line(&self) -> Result<Arc<Line>, Trouble> {
         let runtime = Handle::try_current().map_err(|_| Trouble::NoRuntime)?;
         let id = runtime.id();
         let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);

@@ -31,6 +31,7 @@ mod lost;
 mod sentinel;
 mod sizes;
 mod soak;
+mod together;
 mod tracking;
 mod turns;
 mod values;

@@ -173,7 +173,7 @@ impl Tracker<'_> {
         if let Some(Ok(Some(answer))) = within(self.deadline, pin!(read_all(&question, wire))).await
             && let Some((Value::Int(left), answer)) = answer.split_last()
             && *left >= 0
-            && asking.copy.is_valid(self.epoch, Some(answer))
+            && asking.copy.is_valid_by(self.epoch, answer)
         {
             asking.trust(since, duration(*left));
         }

@@ -26,6 +26,9 @@ const MARK: [u8; 4] = *b"\xc1id\x01";
 /// The largest value that is written or read.
 pub(super) const MAX_VALUE: usize = MAX_ENVELOPE;
 
+/// The first and the last byte of a record's execution.
+pub(super) const EXECUTION: [usize; 2] = [4, 19];
+
 /// What [`call_token`] gives.
 pub(super) const CALL: usize = 24;
 
@@ -137,7 +140,8 @@ impl<'a> Head<'a> {
 
 /// The execution of a value that is no record, to have it removed and no later one.
 pub(super) fn execution_of(value: &[u8]) -> &[u8] {
-    value.get(4..20).unwrap_or_default()
+    let [from, to] = EXECUTION;
+    value.get(from..=to).unwrap_or_default()
 }
 
 /// The tag that a key was made of.

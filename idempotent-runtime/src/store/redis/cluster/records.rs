@@ -90,7 +90,7 @@ impl Servers {
             };
             match worth {
                 Worth::Valid => {
-                    let sight = Sight::new(kept.execution, (asked, left), keys);
+                    let sight = Sight::new(kept.execution, (asked, left), value.len(), keys);
                     self.seen.note(&record, sight);
                     return Ok(Looked::Hit(Arc::new(kept), left));
                 }
@@ -159,7 +159,7 @@ impl Servers {
         });
         let kept = kept.await?;
         if kept {
-            let sight = Sight::new(claim.execution, (sent, life), tags);
+            let sight = Sight::new(claim.execution, (sent, life), value.len(), tags);
             self.seen.note(record_key, sight);
         }
         Ok(kept)
