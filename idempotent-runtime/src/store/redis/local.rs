@@ -1,7 +1,7 @@
 //! Copies of records in this process, so that their bodies need not come from the server again.
 //!
 //! *Strict*: a copy says nothing about validity. Each look still asks the server, in one round trip, for the record's
-//! execution and its tags; only the envelope is neither sent nor read. An execution keeps one record
+//! execution and its tags; only the envelope is not read, nor sent unless it is small. An execution keeps one record
 //! and its id never recurs, so a record with the copy's execution is the copy.
 //!
 //! *Tracking*: the same, and a copy may be *trusted* for a while, which is to say that it answers by itself. How trust is
@@ -46,7 +46,7 @@ pub struct Local {
 
 impl Local {
     /// Bodies here, validity there: each look still asks the server whether the record is valid, in one round trip as
-    /// ever, but its body does not come along. So nothing is replayed that would not be without copies. The copies take
+    /// ever, but its body does not come along unless it is small. So nothing is replayed that would not be without copies. The copies take
     /// about so many bytes at most; those that were not used for longest go first.
     #[must_use]
     pub const fn strict(bytes: usize) -> Self {
@@ -126,16 +126,16 @@ impl LocalCopy {
     /// Whether the answer to [`question`](Self::question) says that the record is still there, and valid.
     pub(super) fn is_valid_by(&self, epoch: u64, answer: &[Value]) -> bool {
         match answer {
-            [execution] => self.is_valid(epoch, execution, &[]),
-            [execution, Value::Array(now)] => self.is_valid(epoch, execution, now),
+            [execution] => self.is_valid(epoch, as_bytes(execution), &[]),
+            [execution, Value::Array(now)] => self.is_valid(epoch, as_bytes(execution), now),
             _ => false,
         }
     }
 
     /// Whether the server's record is this one, and valid: its execution, its epoch, each of its tags.
-    pub(super) fn is_valid(&self, epoch: u64, execution: &Value, now: &[Value]) -> bool {
+    pub(super) fn is_valid(&self, epoch: u64, execution: &[u8], now: &[Value]) -> bool {
         let record = &self.record;
-        as_bytes(execution) == token(record.execution)
+        execution == token(record.execution)
             && record.epoch.is_none_or(|own| own == epoch)
             && now.len() == record.tags.len()
             && record.tags.iter().zip(now).all(|((_, own), now)| {

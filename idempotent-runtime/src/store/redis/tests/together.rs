@@ -13,6 +13,7 @@ use super::*;
 
 on_both![
     what_is_asked_in_one_turn_is_one_command,
+    small_and_large_copies_are_asked_about_together,
     on_several_threads_everyone_asks_alone,
     h49_of_those_that_are_asked_together_only_the_void_ones_are_missed,
     who_leaves_is_missed_by_nobody,
@@ -73,14 +74,43 @@ fn calls(redis: &Redis, command: &str) -> u64 {
 
 async fn what_is_asked_in_one_turn_is_one_command(flavor: Flavor) {
     let redis = flavor.start();
+    let commands = || ["mget", "getrange", "evalsha"].map(|command| calls(&redis, command));
     for copies in [false, true] {
         let _: () = send(&redis, "FLUSHALL");
         let (store, names) = seen(&redis, copies, 40).await;
-        let before = ["mget", "getrange", "evalsha"].map(|command| calls(&redis, command));
+        let [values, parts, scripts] = commands();
         all_are_replayed(&names, &look_at_all(&store, &names).await);
-        let after = ["mget", "getrange", "evalsha"].map(|command| calls(&redis, command));
-        let parts = if copies { 40 } else { 0 };
-        assert_eq!(after, [before[0] + 1, before[1] + parts, before[2]]);
+        assert_eq!(commands(), [values + 1, parts, scripts]);
+    }
+}
+
+/// Of a large copy only a part is asked for, in the same round trip.
+async fn small_and_large_copies_are_asked_about_together(flavor: Flavor) {
+    let redis = flavor.start();
+    let (store, mut names) = seen(&redis, true, 10).await;
+    for number in 0..10 {
+        let name = format!("large {number} {}", "x".repeat(4_000));
+        let tag = format!("of large {number}");
+        let tags = if number < 5 { &[&*tag][..] } else { &[] };
+        run(&store, &name, tags).await;
+        assert!(is_hit(&store, &name).await);
+        names.insert(2 * number, name);
+    }
+    let before = ["mget", "getrange"].map(|command| calls(&redis, command));
+    all_are_replayed(&names, &look_at_all(&store, &names).await);
+    let after = ["mget", "getrange"].map(|command| calls(&redis, command));
+    assert_eq!(after, [before[0] + 1, before[1] + 10]);
+    // And each is its own.
+    stamp(
+        &connect(&redis).await,
+        &["of large 3", "t4"],
+        LONG,
+        crate::sync::random(),
+    );
+    let looked = look_at_all(&store, &names).await;
+    for (name, looked) in names.iter().zip(&looked) {
+        let is_void = name.starts_with("large 3") || name == "r4";
+        assert_ne!(is_the_reply_of(name, looked), is_void, "{name}");
     }
 }
 
