@@ -25,7 +25,7 @@ pub(crate) struct Line {
     json: Value,
 }
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 10] = [
     "row",
     "requests/s to bare",
     "CPU to bare",
@@ -35,6 +35,7 @@ const HEAD: [&str; 9] = [
     "goal",
     "measured",
     "reached",
+    "of its limit",
 ];
 
 impl Report {
@@ -63,7 +64,9 @@ impl Report {
                     (goal, ratio)
                 })
                 .collect();
-            line(measured, &ratios)
+            let limit = measured.row.limit.and_then(|limit| names.get(limit));
+            let of_limit = limit.and_then(|limit| measured.ratio_to(limit));
+            line(measured, &ratios, of_limit)
         }));
     }
 
@@ -118,7 +121,7 @@ fn bare(rows: &[Measured]) -> Option<Line> {
     let mut cells: Vec<String> = ["bare", "1", "1", "0", "0", "0", "–"]
         .map(String::from)
         .into();
-    cells.extend([absolute, "–".to_owned()]);
+    cells.extend([absolute, "–".to_owned(), "–".to_owned()]);
     let json = json!({
         "name": "bare",
         "requests_ratio": 1.0,
@@ -135,7 +138,11 @@ fn bare(rows: &[Measured]) -> Option<Line> {
     Some(Line { cells, json })
 }
 
-fn line(measured: &Measured, goals: &[(&crate::goal::Goal, Option<Spread>)]) -> Line {
+fn line(
+    measured: &Measured,
+    goals: &[(&crate::goal::Goal, Option<Spread>)],
+    of_limit: Option<Spread>,
+) -> Line {
     let requests = measured.spread(|pair| pair.requests_ratio());
     let cpu = measured.spread(|pair| pair.own.cpu / pair.bare.cpu);
     let latency = measured.spread(|pair| pair.own.latency - pair.bare.latency);
@@ -161,6 +168,8 @@ fn line(measured: &Measured, goals: &[(&crate::goal::Goal, Option<Spread>)]) -> 
         "redis_cpu_us": median(redis_cpu),
         "goal": (!goals.is_empty()).then_some(&goal),
         "reached": reached,
+        "limit": measured.row.limit,
+        "of_limit": median(of_limit),
         "disturbed_rounds": measured.disturbed(),
     });
     for (goal, ratio) in goals {
@@ -182,6 +191,10 @@ fn line(measured: &Measured, goals: &[(&crate::goal::Goal, Option<Spread>)]) -> 
         goal,
         ratios,
         verdict(reached),
+        match measured.row.limit {
+            Some(limit) => format!("{} of {limit}", text(of_limit, 2)),
+            None => "–".to_owned(),
+        },
     ];
     Line { cells, json }
 }
@@ -213,6 +226,7 @@ pub(crate) fn of_number(
         goal.to_owned(),
         format!("{} {}", value.text(2), unit.replace('_', " ")),
         verdict(Some(reached)),
+        "–".to_owned(),
     ]);
     Line { cells, json }
 }

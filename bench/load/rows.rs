@@ -41,23 +41,30 @@ pub(crate) struct Row {
     pub(crate) keys: Keys,
     pub(crate) database: Database,
     pub(crate) goals: &'static [Goal],
+    /// The row that does only what must be done for the same promise.
+    pub(crate) limit: Option<&'static str>,
 }
 
 /// With the same keys, then with new ones, so that a bare run stands between any two of a kind. A row stands beside
-/// those that its goal names.
+/// its limit and those that its goal names.
 const ROWS: &[Row] = &[
     row("limit-memory", "limit-memory", Traffic::Replay),
-    row("replay-memory", "memory", Traffic::Replay).to_reach(&[Goal::at_least(1.0, "bare")]),
+    row("replay-memory", "memory", Traffic::Replay)
+        .within("limit-memory")
+        .to_reach(&[Goal::at_least(1.0, "bare")]),
     row("limit-one-get", "limit-one-get", Traffic::Again).on(Keys::Redis),
     row("replay-redis", "redis", Traffic::Replay)
         .on(Keys::Redis)
+        .within("limit-one-get")
         .to_reach(&[Goal::at_least(0.9, "limit-one-get")]),
     row("replay-redis-row", "sqlite-redis", Traffic::Replay)
         .on(Keys::Redis)
         .with(Database::Sqlite)
+        .within("limit-one-get")
         .to_reach(&[Goal::at_least(0.9, "limit-one-get")]),
     row("replay-redis-strict", "redis-strict", Traffic::Replay)
         .on(Keys::Redis)
+        .within("limit-one-get")
         .to_reach(&[Goal::at_least(1.0, "limit-one-get")]),
     row(
         "replay-redis-strict-row",
@@ -66,9 +73,11 @@ const ROWS: &[Row] = &[
     )
     .on(Keys::Redis)
     .with(Database::Sqlite)
+    .within("limit-one-get")
     .to_reach(&[Goal::at_least(1.0, "limit-one-get")]),
     row("replay-redis-tracking", "redis-tracking", Traffic::Replay)
         .on(Keys::Redis)
+        .within("limit-memory")
         .to_reach(&[Goal::at_least(1.0, "bare")]),
     row("once-replay", "once-postgres", Traffic::Replay).with(Database::Postgres),
     row("axum-idempotent", "axum-idempotent", Traffic::Replay).on(Keys::Valkey),
@@ -90,6 +99,7 @@ const ROWS: &[Row] = &[
     row("limit-miss", "limit-miss", Traffic::Miss).on(Keys::Redis),
     row("miss-redis", "redis", Traffic::Miss)
         .on(Keys::Redis)
+        .within("limit-miss")
         .to_reach(&[
             Goal::at_least(0.35, "bare"),
             Goal::at_least(1.25, "idempotent-miss"),
@@ -97,16 +107,19 @@ const ROWS: &[Row] = &[
     row("limit-lock", "limit-lock", Traffic::Fresh).on(Keys::Redis),
     row("lock-redis", "lock-redis", Traffic::Fresh)
         .on(Keys::Redis)
+        .within("limit-lock")
         .to_reach(&[Goal::at_least(0.55, "bare")]),
     row("limit-sqlite-row", "limit-sqlite", Traffic::Miss).with(Database::Sqlite),
     row("bare-sqlite-row", "sqlite-bare", Traffic::Fresh).with(Database::Sqlite),
     row("miss-sqlite-row", "sqlite", Traffic::Miss)
         .with(Database::Sqlite)
+        .within("limit-sqlite-row")
         .to_reach(&[Goal::at_least(0.9, "bare-sqlite-row")]),
     row("limit-postgres-row", "limit-postgres", Traffic::Miss).with(Database::Postgres),
     row("bare-postgres-row", "postgres-bare", Traffic::Fresh).with(Database::Postgres),
     row("miss-postgres-row", "postgres", Traffic::Miss)
         .with(Database::Postgres)
+        .within("limit-postgres-row")
         .to_reach(&[Goal::at_least(0.9, "bare-postgres-row")]),
     row("miss-postgres-row-redis", "postgres-redis", Traffic::Miss)
         .on(Keys::Redis)
@@ -125,6 +138,7 @@ pub(crate) const fn row(name: &'static str, candidate: &'static str, traffic: Tr
         keys: Keys::None,
         database: Database::None,
         goals: &[],
+        limit: None,
     }
 }
 
@@ -136,6 +150,11 @@ impl Row {
 
     pub(crate) const fn with(mut self, database: Database) -> Self {
         self.database = database;
+        self
+    }
+
+    const fn within(mut self, limit: &'static str) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -154,8 +173,9 @@ pub(crate) fn chosen(only: Option<&str>) -> Result<Vec<Row>> {
         let other = OTHERS.contains(&only);
         return other.then(Vec::new).ok_or_else(|| no_row(only).into());
     };
-    let is_wanted =
-        |other: &&Row| other.name == only || row.goals.iter().any(|goal| goal.of == other.name);
+    let compared = row.goals.iter().map(|goal| goal.of).chain(row.limit);
+    let wanted: Vec<_> = compared.chain([only]).collect();
+    let is_wanted = |other: &&Row| wanted.contains(&other.name);
     Ok(ROWS.iter().filter(is_wanted).copied().collect())
 }
 
