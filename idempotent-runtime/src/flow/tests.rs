@@ -7,12 +7,21 @@ use support::eventually_async;
 use super::*;
 use crate::Idempotent;
 use crate::dependencies::{Kind, Stamped};
+use crate::key::RequestId;
 #[cfg(feature = "sqlite")]
 use crate::once::{Look, Promise, Sealing, Table};
 use crate::owed::deliver;
 use crate::spec::Changed;
 use crate::store::gated::{Ask, Gated};
 use crate::store::{ExecutionId, MemoryStore, Stamp, TagStamp};
+
+/// The same key each time, with one payload or another, or with the payload in the key.
+fn order(payload: Option<u8>) -> Identified {
+    Identified {
+        id: RequestId::from_text("shop:orders:1"),
+        fingerprint: payload.map(|payload| Fingerprint::from_bytes([payload; 32])),
+    }
+}
 
 /// A writer could not announce what it then committed. A retry looks, and while the answer is on its way, what was owed
 /// is delivered: by the time that the answer is read, nothing is owed any more.
@@ -25,10 +34,7 @@ async fn what_was_owed_at_the_look_ends_a_hit_even_if_it_was_delivered_since() {
         .build();
     let engine = &idempotent.0;
     let spec = Spec::new("orders").cache(60_000);
-    let identified = Identified {
-        id: RequestId::from_text("shop:orders:1"),
-        fingerprint: None,
-    };
+    let identified = order(None);
     let first = engine.execution(&spec);
     let asked = |execution| Asked {
         spec: &spec,
@@ -83,13 +89,9 @@ async fn another_payload_is_another_one_than_that_of_the_last_look() {
         .build();
     let engine = &idempotent.0;
     let spec = Spec::new("orders").cache(60_000);
-    let id = RequestId::from_text("shop:orders:1");
-    let [one, other] = [1, 2].map(|payload| Identified {
-        id: id.clone(),
-        fingerprint: Some(Fingerprint::from_bytes([payload; 32])),
-    });
+    let [one, other] = [1, 2].map(|payload| order(Some(payload)));
     let elsewhere = [(1, &one), (2, &other)].map(|(execution, identified)| Claim {
-        id: id.clone(),
+        id: identified.id.clone(),
         execution: ExecutionId(execution),
         fingerprint: identified.fingerprint,
         lease: Duration::from_secs(60),
@@ -146,10 +148,7 @@ async fn kept_behind_a_gate(spec: &Spec, identified: &Identified) -> (Arc<Gated>
 #[tokio::test]
 async fn many_that_come_while_one_looks_do_not_look_each() {
     let spec = Spec::new("orders").cache(60_000);
-    let identified = Identified {
-        id: RequestId::from_text("shop:orders:1"),
-        fingerprint: None,
-    };
+    let identified = order(None);
     let (store, idempotent) = kept_behind_a_gate(&spec, &identified).await;
     let before = store.looks();
     let executions = [(); 20].map(|()| idempotent.0.execution(&spec));
@@ -177,10 +176,7 @@ async fn many_that_come_while_one_looks_do_not_look_each() {
 #[tokio::test]
 async fn a_record_is_for_the_others_too_where_it_refuses_the_one_that_looked() {
     let spec = Spec::new("orders").cache(60_000);
-    let [one, other] = [1, 2].map(|payload| Identified {
-        id: RequestId::from_text("shop:orders:1"),
-        fingerprint: Some(Fingerprint::from_bytes([payload; 32])),
-    });
+    let [one, other] = [1, 2].map(|payload| order(Some(payload)));
     let (store, idempotent) = kept_behind_a_gate(&spec, &one).await;
     let before = store.looks();
     let executions = [(); 20].map(|()| idempotent.0.execution(&spec));
@@ -209,10 +205,7 @@ async fn a_record_is_for_the_others_too_where_it_refuses_the_one_that_looked() {
 #[tokio::test]
 async fn who_looks_on_a_thread_that_is_kept_does_not_keep_the_others() {
     let spec = Spec::new("orders").cache(60_000);
-    let identified = Identified {
-        id: RequestId::from_text("shop:orders:1"),
-        fingerprint: None,
-    };
+    let identified = order(None);
     let (store, idempotent) = kept_behind_a_gate(&spec, &identified).await;
     let executions = [(); 3].map(|()| idempotent.0.execution(&spec));
     let [first, second, third] = executions.each_ref().map(|execution| {
@@ -240,10 +233,7 @@ async fn who_has_found_a_run_hears_of_its_end_though_another_has_the_turn() {
         .build();
     let engine = &idempotent.0;
     let spec = Spec::new("orders").cache(60_000);
-    let identified = Identified {
-        id: RequestId::from_text("shop:orders:1"),
-        fingerprint: None,
-    };
+    let identified = order(None);
     let elsewhere = Claim {
         id: identified.id.clone(),
         execution: ExecutionId(1),
@@ -276,10 +266,7 @@ async fn who_has_found_a_run_hears_of_its_end_though_another_has_the_turn() {
 #[tokio::test]
 async fn who_does_not_wait_looks_alone() {
     let spec = Spec::new("orders").cache(60_000).wait(0);
-    let identified = Identified {
-        id: RequestId::from_text("shop:orders:1"),
-        fingerprint: None,
-    };
+    let identified = order(None);
     let (store, idempotent) = kept_behind_a_gate(&spec, &identified).await;
     let before = store.looks();
     let executions = [(); 3].map(|()| idempotent.0.execution(&spec));
@@ -315,10 +302,7 @@ async fn who_has_followed_waits_for_a_row_as_long_as_is_left() {
     let idempotent = Idempotent::builder("shop").build();
     let engine = &idempotent.0;
     let spec = Spec::new("orders").once(60_000);
-    let identified = Identified {
-        id: RequestId::from_text("shop:orders:1"),
-        fingerprint: None,
-    };
+    let identified = order(None);
     let on = On::new::<diesel::SqliteConnection, ()>(Table::default(), Sealing::default());
     let wait = engine.settings.wait;
     let executions = [(); 2].map(|()| {
